@@ -1,0 +1,19 @@
+//! The numerical core of scoria: generalised linear models of the counts of
+//! every gene. Knows nothing of R: built, tested and timed by plain cargo.
+//!
+//! Read from top to bottom, the modules follow the data.
+
+pub mod source;
+pub mod design;
+pub mod engine;
+pub mod result;
+
+pub mod error;
+pub mod monitor;
+pub mod pool;
+pub mod simd;
+pub mod special;
+
+pub use error::{Error, Result};
+pub use monitor::Monitor;
+pub use pool::pool;
