@@ -1,0 +1,63 @@
+# `make help` lists the targets. Missing Debian packages are installed by
+# tools/setup.sh; all else is written here or into these three directories. Set the
+# first two in the environment to move them.
+SCORIA_LIBRARY ?= $(HOME)/.cache/scoria/library
+CARGO_TARGET_DIR ?= $(HOME)/.cache/scoria/target
+CHECK_DIR = $(HOME)/.cache/scoria/check
+
+export CARGO_TARGET_DIR
+export PATH := $(PATH):$(HOME)/.cargo/bin
+export R_LIBS := $(SCORIA_LIBRARY)$(if $(R_LIBS),:$(R_LIBS))
+
+# What `make demo` hands to tools/demo.R.
+export DATA FORMULA FAMILY CORES GENES
+
+.PHONY: help setup setup-demo install demo test check lint document dist bench clean
+.NOTPARALLEL:
+
+help: ## Say what each target does.
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
+
+setup-demo:
+	@tools/setup.sh demo
+
+setup: ## Install what is missing to test and check the package.
+	@tools/setup.sh test
+
+install: setup-demo ## Build the package and install it into its own library.
+	@mkdir -p "$(SCORIA_LIBRARY)"
+	R CMD INSTALL --library="$(SCORIA_LIBRARY)" .
+
+demo: install ## Fit a screen, print its table, draw a volcano: DATA= FORMULA= FAMILY= CORES= GENES=
+	@Rscript tools/demo.R
+
+test: setup install ## Run every test: the core's, the package's, the documentation's examples.
+	cargo nextest run --locked
+	Rscript -e 'testthat::test_dir("tests/testthat", reporter = "check", package = "scoria", load_package = "installed")'
+	Rscript tools/run-examples.R
+
+check: setup ## Build the source package and pass R CMD check without a note.
+	rm -rf "$(CHECK_DIR)" && mkdir -p "$(CHECK_DIR)"
+	cd "$(CHECK_DIR)" && R CMD build "$(CURDIR)"
+	cd "$(CHECK_DIR)" && _R_CHECK_CRAN_INCOMING_=FALSE _R_CHECK_SYSTEM_CLOCK_=FALSE \
+	  R CMD check --as-cran --no-manual scoria_*.tar.gz
+	grep '^Status: OK$$' "$(CHECK_DIR)/scoria.Rcheck/00check.log"
+
+lint: setup install ## Hold the sources to rustfmt, clippy and lintr.
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	Rscript -e 'lints <- lintr::lint_dir("."); print(lints); quit(status = length(lints) > 0)'
+
+document: setup ## Write the wrappers, NAMESPACE and man/ from the sources.
+	Rscript tools/document.R
+
+dist: setup ## Make a source package that installs without a network.
+	tools/dist.sh
+
+bench: install ## Time the engines.
+	cargo bench --locked
+
+clean: ## Remove what was built, here and in the cache.
+	./cleanup
+	rm -rf "$(SCORIA_LIBRARY)" "$(CARGO_TARGET_DIR)" "$(CHECK_DIR)"
+	rm -rf src/*.o src/*.so src/*.a src/rust/vendor scoria_*.tar.gz demo-*
