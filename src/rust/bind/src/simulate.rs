@@ -4,13 +4,14 @@ use crate::guard::{listen, report};
 use extendr_api::prelude::*;
 use scoria_core::source::{Simulation, simulate_counts};
 use scoria_core::{Error, Monitor, Result};
+use std::collections::HashMap;
 
 /// @noRd
 #[extendr]
 fn rust_simulate_counts(options: List, threads: i32, progress: Function) -> Robj {
     report(|| {
         // Held here, because the core borrows the vectors themselves.
-        let held = options.into_hashmap();
+        let held: HashMap<&str, Robj> = options.try_into().expect("a list of R values");
         let doubles = |name: &'static str| {
             held.get(name).and_then(Robj::as_real_slice).ok_or(missing(name, "a double vector"))
         };
