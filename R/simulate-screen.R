@@ -134,55 +134,69 @@ simulate_screen <- function(n_cells = 2000, n_genes = 200,
 
 # Checks -----------------------------------------------------------------------
 
-# The settings, checked, each number with its proper type.
+# The settings, checked, whole numbers as integers.
 check_simulation <- function(settings, call = rlang::caller_env()) {
-  check <- function(name, valid, expected) {
-    value <- settings[[name]]
-    usable <- is.numeric(value) && all(is.finite(value)) && valid(value)
-    if (!usable) {
-      abort_simulation_argument(name, value, expected, call)
-    }
-  }
-  single <- function(name, lower, expected, below = Inf) {
-    inside <- function(x) length(x) == 1 && x >= lower && x < below
-    check(name, inside, expected)
-  }
-  for (name in c("n_cells", "n_genes", "n_perturbations")) {
-    check(name, is_whole_number, "a whole number, at least 1")
-    single(name, 1, "a whole number, at least 1")
-    settings[[name]] <- as.integer(settings[[name]])
-  }
-  check("seed", is_whole_number, "a whole number")
-  settings$seed <- as.integer(settings$seed)
-
   if (identical(settings$moi, c("low", "high"))) {
     settings$moi <- "low"
   }
-  if (!rlang::is_string(settings$moi) || !settings$moi %in% c("low", "high")) {
+  if (!rlang::is_string(settings$moi, c("low", "high"))) {
     expected <- "\"low\" or \"high\""
     abort_simulation_argument("moi", settings$moi, expected, call)
   }
-
-  for (name in c("control_fraction", "knockdown")) {
-    single(name, 0, "a number from 0 up to, but not including, 1", below = 1)
+  rules <- simulation_rules()
+  for (name in names(rules)) {
+    value <- settings[[name]]
+    usable <- is.numeric(value) && all(is.finite(value))
+    if (!usable || !rules[[name]]$valid(value)) {
+      abort_simulation_argument(name, value, rules[[name]]$expected, call)
+    }
   }
-  within_unit <- function(x) length(x) == 1 && x >= 0 && x <= 1
-  check("effect_fraction", within_unit, "a number from 0 to 1")
-  single("guides_per_cell", 1, "a number, at least 1")
-  spreads <- c("effect_sd", "dispersion_sd", "size_factor_sd", "covariate_sd")
-  for (name in spreads) {
-    single(name, 0, "a number, at least 0")
+  for (name in c("n_cells", "n_genes", "n_perturbations", "seed")) {
+    settings[[name]] <- as.integer(settings[[name]])
   }
-  is_range <- function(x) length(x) == 2 && x[1] > 0 && x[1] <= x[2]
-  check("mean_range", is_range, "two numbers above 0, in increasing order")
-  is_trend <- function(x) length(x) == 2 && all(x >= 0)
-  check("dispersion", is_trend, "two numbers, at least 0")
   settings
 }
 
-# Whole, and small enough to be an integer.
-is_whole_number <- function(x) {
-  length(x) == 1 && x == round(x) && abs(x) <= .Machine$integer.max
+# What each numeric argument must be, in words and as a test of finite numbers.
+simulation_rules <- function() {
+  rule <- function(expected, valid) list(expected = expected, valid = valid)
+  # One number from `lower` to `upper`, but below `limit`.
+  single <- function(expected, lower, upper = Inf, limit = Inf) {
+    rule(expected, function(x) {
+      length(x) == 1 && x >= lower && x <= upper && x < limit
+    })
+  }
+  # One whole number, small enough to be an integer.
+  whole <- function(expected, lower) {
+    rule(expected, function(x) {
+      length(x) == 1 && x == round(x) && x >= lower && x <= largest
+    })
+  }
+  largest <- .Machine$integer.max
+  number <- whole("a whole number, at least 1", lower = 1)
+  spread <- single("a number, at least 0", lower = 0)
+  part <- single("a number from 0 up to, but not including, 1", 0, limit = 1)
+  list(
+    n_cells = number,
+    n_genes = number,
+    n_perturbations = number,
+    control_fraction = part,
+    guides_per_cell = single("a number, at least 1", lower = 1),
+    effect_fraction = single("a number from 0 to 1", lower = 0, upper = 1),
+    effect_sd = spread,
+    knockdown = part,
+    mean_range = rule(
+      "two numbers above 0, in increasing order",
+      function(x) length(x) == 2 && x[1] > 0 && x[1] <= x[2]
+    ),
+    dispersion = rule(
+      "two numbers, at least 0", function(x) length(x) == 2 && all(x >= 0)
+    ),
+    dispersion_sd = spread,
+    size_factor_sd = spread,
+    covariate_sd = spread,
+    seed = whole("a whole number", lower = -largest)
+  )
 }
 
 abort_simulation_argument <- function(name, value, expected,
