@@ -159,44 +159,50 @@ check_simulation <- function(settings, call = rlang::caller_env()) {
 
 # What each numeric argument must be, in words and as a test of finite numbers.
 simulation_rules <- function() {
-  rule <- function(expected, valid) list(expected = expected, valid = valid)
-  # One number from `lower` to `upper`, but below `limit`.
-  single <- function(expected, lower, upper = Inf, limit = Inf) {
-    rule(expected, function(x) {
-      length(x) == 1 && x >= lower && x <= upper && x < limit
-    })
-  }
-  # One whole number, small enough to be an integer.
-  whole <- function(expected, lower) {
-    rule(expected, function(x) {
-      length(x) == 1 && x == round(x) && x >= lower && x <= largest
-    })
-  }
-  largest <- .Machine$integer.max
-  number <- whole("a whole number, at least 1", lower = 1)
-  spread <- single("a number, at least 0", lower = 0)
-  part <- single("a number from 0 up to, but not including, 1", 0, limit = 1)
+  number <- whole_rule("a whole number, at least 1", lower = 1)
+  spread <- number_rule("a number, at least 0", lower = 0)
+  part <- number_rule(
+    "a number from 0 up to, but not including, 1", lower = 0, limit = 1
+  )
   list(
     n_cells = number,
     n_genes = number,
     n_perturbations = number,
     control_fraction = part,
-    guides_per_cell = single("a number, at least 1", lower = 1),
-    effect_fraction = single("a number from 0 to 1", lower = 0, upper = 1),
+    guides_per_cell = number_rule("a number, at least 1", lower = 1),
+    effect_fraction = number_rule("a number from 0 to 1", 0, upper = 1),
     effect_sd = spread,
     knockdown = part,
-    mean_range = rule(
-      "two numbers above 0, in increasing order",
-      function(x) length(x) == 2 && x[1] > 0 && x[1] <= x[2]
+    mean_range = list(
+      expected = "two numbers above 0, in increasing order",
+      valid = function(x) length(x) == 2 && x[1] > 0 && x[1] <= x[2]
     ),
-    dispersion = rule(
-      "two numbers, at least 0", function(x) length(x) == 2 && all(x >= 0)
+    dispersion = list(
+      expected = "two numbers, at least 0",
+      valid = function(x) length(x) == 2 && all(x >= 0)
     ),
     dispersion_sd = spread,
     size_factor_sd = spread,
     covariate_sd = spread,
-    seed = whole("a whole number", lower = -largest)
+    seed = whole_rule("a whole number", lower = -.Machine$integer.max)
   )
+}
+
+# One number from `lower` to `upper`, but below `limit`.
+number_rule <- function(expected, lower, upper = Inf, limit = Inf) {
+  valid <- function(x) {
+    length(x) == 1 && x >= lower && x <= upper && x < limit
+  }
+  list(expected = expected, valid = valid)
+}
+
+# One whole number from `lower`, small enough to be an integer.
+whole_rule <- function(expected, lower) {
+  valid <- function(x) {
+    length(x) == 1 && x == round(x) && x >= lower &&
+      x <= .Machine$integer.max
+  }
+  list(expected = expected, valid = valid)
 }
 
 abort_simulation_argument <- function(name, value, expected,
