@@ -6,6 +6,7 @@
 # them (gzipped or not) and, if you like, cells.csv with one row a barcode.
 # FORMULA, FAMILY, CORES and GENES (the most genes to fit) may be set too.
 suppressPackageStartupMessages({
+  library(SummarizedExperiment)
   library(SingleCellExperiment)
   library(ggplot2)
   library(scoria)
@@ -32,6 +33,7 @@ main <- function() {
     format(round(seconds, 1), nsmall = 1), " s on ", cores, " cores; ",
     sum(effects$hit), " of ", nrow(effects), " effects have a q-value below ", max_q, "."
   )
+  if (!nzchar(setting("DATA"))) compare_with_truth(effects, S4Vectors::metadata(cells)$truth)
   ggsave("demo-volcano.png", draw_volcano(effects, family), width = 9, height = 6.5, dpi = 150)
   say("The volcano plot is in demo-volcano.png.")
 }
@@ -62,7 +64,7 @@ read_cells <- function(path) {
   } else if (dir.exists(path)) {
     read_market_directory(path)
   } else if (file.exists(path)) {
-    read_object(path)
+    suppressPackageStartupMessages(read_object(path))
   } else {
     give_up("there is no file or directory '", path, "'.")
   }
@@ -72,19 +74,19 @@ read_object <- function(path) {
   object <- tryCatch(readRDS(path), error = function(e) {
     give_up("'", path, "' is not an .rds file: ", conditionMessage(e))
   })
+  if ("cell_data_set" %in% class(object)) {
+    # Seen as the class that its own extends: monocle3 need not be installed.
+    attr(object, "class") <- attr(SingleCellExperiment(), "class")
+  }
   if (is(object, "SingleCellExperiment")) {
     object
   } else if (is(object, "SummarizedExperiment")) {
     as(object, "SingleCellExperiment")
-  } else if (inherits(object, "cell_data_set")) {
-    # monocle3 is not loaded: see the object as the class that its own extends.
-    attr(object, "class") <- attr(SingleCellExperiment(), "class")
-    object
   } else if (inherits(object, "Seurat")) {
     from_seurat(object)
   } else {
     give_up(
-      "'", path, "' holds a ", class(object)[1], "; it should hold a SingleCellExperiment, ",
+      "'", path, "' holds an object of class ", class(object)[1], "; it should hold a SingleCellExperiment, ",
       "SummarizedExperiment, cell_data_set or Seurat object."
     )
   }
@@ -129,12 +131,12 @@ find_file <- function(path, names, needed = TRUE) {
 }
 
 read_lines_of <- function(file) {
-  read.delim(file, header = FALSE, quote = "", comment.char = "", colClasses = "character")
+  utils::read.delim(file, header = FALSE, quote = "", comment.char = "", colClasses = "character")
 }
 
 # Adds the columns of a table whose first column, or the one called so, is the barcode.
 add_metadata <- function(cells, file) {
-  table <- read.csv(file, check.names = FALSE)
+  table <- utils::read.csv(file, check.names = FALSE)
   key <- c(intersect(c("barcode", "cell"), names(table)), names(table)[1])[1]
   rows <- match(colnames(cells), table[[key]])
   if (anyNA(rows)) {
@@ -163,14 +165,16 @@ prepare_cells <- function(cells) {
     say("There are no size factors: using total counts over their geometric mean.")
     cells$Size_Factor <- total / exp(mean(log(total)))
   }
-  cells$num_genes_expressed <- Matrix::colSums(counts(cells) > 0)
+  if (!"num_genes_expressed" %in% names(colData(cells))) {
+    cells$num_genes_expressed <- Matrix::colSums(counts(cells) > 0)
+  }
   cap_genes(put_controls_first(cells), as.numeric(setting("GENES", "Inf")))
 }
 
 # The genes seen in the most cells, in their own order.
 cap_genes <- function(cells, most) {
   expressing <- Matrix::rowSums(counts(cells) > 0)
-  kept <- sort(head(order(expressing, decreasing = TRUE), most))
+  kept <- sort(utils::head(order(expressing, decreasing = TRUE), most))
   if (length(kept) < nrow(cells)) {
     say("Keeping the ", length(kept), " genes seen in the most cells.")
   }
@@ -181,7 +185,7 @@ cap_genes <- function(cells, most) {
 put_controls_first <- function(cells) {
   for (name in names(colData(cells))) {
     values <- cells[[name]]
-    if (!is.character(values) && !is.factor(values)) next
+    if (!inherits(values, c("character", "factor")) || is.ordered(values)) next
     control <- grep(control_names, unique(as.character(values)), ignore.case = TRUE, value = TRUE)
     if (length(control) == 1) cells[[name]] <- stats::relevel(factor(values), control)
   }
@@ -218,9 +222,8 @@ telling_names <- c(
 )
 
 is_grouping <- function(values) {
-  groups <- length(unique(values))
-  (is.character(values) || is.factor(values) || is.logical(values)) &&
-    !anyNA(values) && groups >= 2 && groups <= 30
+  inherits(values, c("character", "factor", "logical")) && !anyNA(values) &&
+    length(unique(values)) %in% 2:30
 }
 
 choose_family <- function(cells) {
@@ -253,51 +256,65 @@ print_effects <- function(effects) {
     "normalized_effect", "q_value"
   )
   options(width = 130)
-  print(as.data.frame(head(effects[columns], 15)), digits = 3, row.names = FALSE)
+  print(as.data.frame(utils::head(effects[columns], 15)), digits = 3, row.names = FALSE)
+}
+
+# How many of the effects that were put into the simulation came out of it.
+compare_with_truth <- function(effects, truth) {
+  truth <- truth[truth$gene_id %in% effects$gene_id, ]
+  true <- paste(truth$gene_id, truth$perturbation)
+  called <- paste(effects$gene_id, effects$group)[effects$hit]
+  say(
+    "Of the ", length(true), " effects simulated, ", sum(true %in% called), " were found; ",
+    sum(!called %in% true), " of the ", length(called), " effects found were not simulated."
+  )
 }
 
 draw_volcano <- function(effects, family) {
   most_panels <- 12
   hits <- sort(tapply(effects$hit, effects$group, sum), decreasing = TRUE)
-  shown <- names(head(hits, most_panels))
+  title <- paste(sum(hits), "effects with q <", max_q, "among", nrow(effects))
+  shown <- names(utils::head(hits, most_panels))
   effects <- effects[effects$group %in% shown, ]
   effects$group <- factor(effects$group, shown)
 
   in_log2 <- family %in% log_link
   effects$x <- effects$estimate / if (in_log2) log(2) else 1
   # A gene without a count in one group has an estimate near minus infinity.
-  edge <- max(1, stats::quantile(abs(effects$x), 0.99))
+  edge <- max(1, stats::quantile(abs(effects$x[effects$hit]), 0.95, na.rm = TRUE), na.rm = TRUE)
   effects$x <- pmin(pmax(effects$x, -edge), edge)
   effects$y <- -log10(pmax(effects$p_value, 1e-300))
-  effects$change <- ifelse(effects$hit, ifelse(effects$x > 0, "up", "down"), "no call")
-  labelled <- effects[effects$hit & stats::ave(effects$p_value, effects$group, FUN = rank) <= 5, ]
+  effects$change <- ifelse(effects$hit, ifelse(effects$x > 0, "up", "down"), "none")
+  rank_in_group <- stats::ave(effects$p_value, effects$group, FUN = rank)
+  labelled <- effects[effects$hit & rank_in_group <= max(6, 24 %/% length(shown)), ]
 
-  ggplot(effects, aes(x, y, colour = change)) +
+  ggplot(effects, aes(.data$x, .data$y, colour = .data$change)) +
     geom_vline(xintercept = 0, colour = "grey80", linewidth = 0.3) +
-    geom_point(size = 0.9, alpha = 0.7, stroke = 0) +
+    geom_point(size = 1.3, alpha = 0.65, stroke = 0) +
     geom_text(
-      aes(label = gene), labelled, size = 2.6, vjust = -0.7, check_overlap = TRUE,
+      aes(label = .data$gene), labelled, size = 2.7, vjust = -0.7, check_overlap = TRUE,
       show.legend = FALSE
     ) +
-    facet_wrap(vars(group), labeller = label_wrap_gen(24)) +
-    scale_x_continuous(limits = c(-edge, edge), expand = expansion(mult = 0.12)) +
-    scale_y_continuous(expand = expansion(mult = c(0.02, 0.15))) +
+    facet_wrap("group", scales = "free_y", labeller = label_wrap_gen(24)) +
+    coord_cartesian(clip = "off") +
+    scale_x_continuous(limits = c(-edge, edge), expand = expansion(mult = 0.1)) +
+    scale_y_continuous(limits = c(0, NA), expand = expansion(mult = c(0.02, 0.18))) +
     scale_colour_manual(
-      values = c(down = "#2b6cb0", "no call" = "grey70", up = "#c05621"),
-      breaks = c("down", "up"), labels = paste(c("down", "up"), ", q < ", max_q, sep = "")
+      values = c(down = "#2b6cb0", none = "grey70", up = "#c05621"), breaks = c("down", "up"),
+      guide = guide_legend(override.aes = list(size = 3, alpha = 1))
     ) +
     labs(
-      x = if (in_log2) "Effect (log2 fold change)" else "Effect (coefficient)",
-      y = expression(-log[10] ~ p), colour = NULL,
-      title = paste(sum(effects$hit), "effects called among", nrow(effects)),
+      x = if (in_log2) "effect (log2 fold change)" else "effect (coefficient)",
+      y = expression(-log[10] ~ p), colour = NULL, title = title,
       subtitle = if (length(hits) > most_panels) {
-        paste("The", most_panels, "of", length(hits), "groups with the most calls")
+        paste("the", most_panels, "of", length(hits), "groups with the most such effects")
       },
-      caption = paste0("Effects beyond ", signif(edge, 2), " are drawn at the edge.")
+      caption = paste0("Effects beyond \u00b1", signif(edge, 2), " are drawn at the edge.")
     ) +
     theme_minimal(base_size = 11) +
     theme(
-      legend.position = "top", legend.justification = "left", panel.grid.minor = element_blank(),
+      legend.position = "top", legend.justification = "left", legend.margin = margin(0, 0, -6, 0),
+      panel.grid.minor = element_blank(), panel.spacing.x = unit(14, "pt"),
       strip.text = element_text(face = "bold"), plot.title.position = "plot",
       plot.background = element_rect(fill = "white", colour = NA)
     )
