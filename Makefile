@@ -7,6 +7,8 @@ CHECK_DIR = $(HOME)/.cache/scoria/check
 
 export CARGO_TARGET_DIR
 export PATH := $(PATH):$(HOME)/.cargo/bin
+# R draws and prints more than ASCII: a bare machine has no locale set.
+export LANG := $(or $(LANG),C.UTF-8)
 export R_LIBS := $(SCORIA_LIBRARY)$(if $(R_LIBS),:$(R_LIBS))
 
 # What `make demo` hands to tools/demo.R.

@@ -86,8 +86,8 @@ read_object <- function(path) {
     from_seurat(object)
   } else {
     give_up(
-      "'", path, "' holds an object of class ", class(object)[1], "; it should hold a SingleCellExperiment, ",
-      "SummarizedExperiment, cell_data_set or Seurat object."
+      "'", path, "' holds an object of class ", class(object)[1], "; it should hold a ",
+      "SingleCellExperiment, SummarizedExperiment, cell_data_set or Seurat object."
     )
   }
 }
