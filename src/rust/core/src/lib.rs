@@ -3,6 +3,8 @@
 //!
 //! Read from top to bottom, the modules follow the data.
 
+#![deny(unsafe_code)]
+
 pub mod source;
 pub mod design;
 pub mod engine;

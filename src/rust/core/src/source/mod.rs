@@ -5,5 +5,5 @@ mod genes;
 mod simulate;
 
 pub use csc::Csc;
-pub use genes::{GeneBlock, GeneCounts, gene_blocks};
+pub use genes::{CountKind, GeneBlock, GeneCounts, check_counts, gene_blocks};
 pub use simulate::{SimulatedCounts, Simulation, simulate_counts};

@@ -1,0 +1,84 @@
+use crate::simd::LANES;
+
+/// Cells in a block: its columns fit the processor's first cache.
+pub const BLOCK: usize = 256;
+
+/// Added cells that fill the last block have this offset, and covariates of
+/// zero: their mean is e^-707, which changes no sum.
+const PADDING: f64 = -800.0;
+
+/// Offset and design, structure of arrays: for each block of cells its offsets,
+/// then its values of the first column, of the second, and so on.
+pub struct Blocks {
+    columns: usize,
+    cells: usize,
+    data: Vec<f64>,
+}
+
+impl Blocks {
+    pub fn new(columns: &[Vec<f64>], offset: &[f64]) -> Self {
+        const { assert!(BLOCK % LANES == 0) };
+        let count = offset.len().div_ceil(BLOCK);
+        let stride = (1 + columns.len()) * BLOCK;
+        let mut data = vec![0.0; count * stride];
+        for (block, space) in data.chunks_exact_mut(stride).enumerate() {
+            let span = block * BLOCK..offset.len().min((block + 1) * BLOCK);
+            let (offsets, rest) = space.split_at_mut(BLOCK);
+            offsets[..span.len()].copy_from_slice(&offset[span.clone()]);
+            offsets[span.len()..].fill(PADDING);
+            for (column, room) in columns.iter().zip(rest.chunks_exact_mut(BLOCK)) {
+                room[..span.len()].copy_from_slice(&column[span.clone()]);
+            }
+        }
+        Self { columns: columns.len(), cells: offset.len(), data }
+    }
+
+    /// Offsets and columns (one after the other) of each block.
+    pub fn iter(&self) -> impl Iterator<Item = (&[f64], &[f64])> {
+        let stride = (1 + self.columns) * BLOCK;
+        self.data.chunks_exact(stride).map(|block| block.split_at(BLOCK))
+    }
+
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    pub fn cells(&self) -> usize {
+        self.cells
+    }
+
+    /// Value of a column at a cell.
+    pub fn value(&self, cell: usize, column: usize) -> f64 {
+        self.at(cell, 1 + column)
+    }
+
+    pub fn offset(&self, cell: usize) -> f64 {
+        self.at(cell, 0)
+    }
+
+    fn at(&self, cell: usize, row: usize) -> f64 {
+        let (block, within) = (cell / BLOCK, cell % BLOCK);
+        self.data[(block * (1 + self.columns) + row) * BLOCK + within]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_value_is_found_again() {
+        let n = BLOCK + 3;
+        let offset: Vec<f64> = (0..n).map(|i| i as f64).collect();
+        let columns: Vec<Vec<f64>> =
+            (1..3).map(|j| offset.iter().map(|o| o * 10.0 + j as f64).collect()).collect();
+        let blocks = Blocks::new(&columns, &offset);
+        for cell in [0, 1, BLOCK - 1, BLOCK, n - 1] {
+            assert_eq!(blocks.offset(cell), offset[cell]);
+            assert_eq!(blocks.value(cell, 1), columns[1][cell]);
+        }
+        let last = blocks.iter().last().unwrap();
+        assert_eq!(last.0[3..], [PADDING; BLOCK - 3]);
+        assert_eq!(last.1[BLOCK - 1], 0.0);
+    }
+}

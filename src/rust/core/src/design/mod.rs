@@ -1,0 +1,124 @@
+//! The model matrix, made ready for passes over the cells.
+
+mod blocks;
+mod orthogonal;
+
+pub use blocks::{BLOCK, Blocks};
+pub use orthogonal::{Orthogonal, orthogonalise};
+
+use crate::{Error, Result};
+
+/// A model matrix in orthogonal coordinates.
+///
+/// Engines work with coefficients `c` of an orthogonal basis Q (Q'Q = n I), in
+/// which Newton's equations are as well conditioned as the weights allow,
+/// whatever the scale of the covariates; coefficients of the columns that the
+/// user named are `b = R⁻¹ c`, where X = Q R.
+pub struct Design {
+    cells: usize,
+    basis: Orthogonal,
+    blocks: Blocks,
+    /// Q'1 / n: the constant function in the basis.
+    constant: Vec<f64>,
+    /// Mean of exp(offset), and its squared coefficient of variation.
+    offset_moments: (f64, f64),
+    extremes: Vec<(f64, f64)>,
+}
+
+impl Design {
+    /// `columns`: the model matrix, cells x terms, column after column.
+    /// `offset`: one value a cell, on the scale of the linear predictor.
+    ///
+    /// # Errors
+    /// Where the lengths disagree, a value is not finite, there is no column
+    /// that is not zero, or there are not more cells than columns.
+    pub fn new(columns: &[f64], offset: &[f64]) -> Result<Self> {
+        let cells = offset.len();
+        if cells == 0 || columns.is_empty() {
+            return Err(Error::EmptyDesign);
+        }
+        if columns.len() % cells != 0 {
+            let found = columns.len() % cells;
+            return Err(Error::Shape { what: "the model matrix's rows", found, expected: cells });
+        }
+        if u32::try_from(cells).is_err() {
+            let expected = u32::MAX as usize;
+            return Err(Error::Shape { what: "cells", found: cells, expected });
+        }
+        for (what, values) in [("the model matrix", columns), ("the offset", offset)] {
+            if values.iter().any(|v| !v.is_finite()) {
+                return Err(Error::NotFinite { what });
+            }
+        }
+        let (basis, q) = orthogonalise(columns, cells);
+        if q.is_empty() {
+            return Err(Error::EmptyDesign);
+        }
+        let n = cells as f64;
+        let constant = q.iter().map(|column| column.iter().sum::<f64>() / n).collect();
+        let mean = offset.iter().map(|o| o.exp()).sum::<f64>() / n;
+        let spread = offset.iter().map(|o| (o.exp() / mean - 1.0).powi(2)).sum::<f64>() / n;
+        let extremes = basis.kept.iter().map(|&j| extremes(&columns[j * cells..(j + 1) * cells]));
+        Ok(Self {
+            cells,
+            blocks: Blocks::new(&q, offset),
+            constant,
+            offset_moments: (mean, spread),
+            extremes: extremes.collect(),
+            basis,
+        })
+    }
+
+    pub fn cells(&self) -> usize {
+        self.cells
+    }
+
+    /// Columns that are not linear combinations of those before them.
+    pub fn rank(&self) -> usize {
+        self.basis.kept.len()
+    }
+
+    /// Indices of the columns that have a coefficient.
+    pub fn kept(&self) -> &[usize] {
+        &self.basis.kept
+    }
+
+    /// Indices of the columns that are linear combinations of those before them.
+    pub fn aliased(&self) -> &[usize] {
+        &self.basis.aliased
+    }
+
+    pub fn basis(&self) -> &Orthogonal {
+        &self.basis
+    }
+
+    pub fn blocks(&self) -> &Blocks {
+        &self.blocks
+    }
+
+    /// The constant function in the basis: Q'1 / n.
+    pub fn constant(&self) -> &[f64] {
+        &self.constant
+    }
+
+    /// Mean of exp(offset), and its squared coefficient of variation.
+    pub fn offset_moments(&self) -> (f64, f64) {
+        self.offset_moments
+    }
+
+    /// Smallest and largest value of a kept column.
+    pub fn extremes(&self, kept: usize) -> (f64, f64) {
+        self.extremes[kept]
+    }
+
+    /// Value of a kept column at a cell, to rounding.
+    pub fn value(&self, cell: usize, kept: usize) -> f64 {
+        self.basis.named_value(kept, |k| self.blocks.value(cell, k))
+    }
+}
+
+fn extremes(column: &[f64]) -> (f64, f64) {
+    column.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| {
+        (low.min(x), high.max(x))
+    })
+}

@@ -1,0 +1,67 @@
+//! Maximum likelihood for every gene: one model, many responses.
+//!
+//! The negative binomial's coefficients and shape are climbed together. Each
+//! look at the likelihood is one pass over the cells, whose cost does not
+//! depend on the counts but for a few operations on those that are not zero
+//! (`pass`); Newton's equations are solved in an orthogonal basis of the design
+//! (`solve`); `ascent` decides on steps, `gene` on what is fitted and reported.
+
+mod family;
+mod pass;
+mod gaussian;
+mod solve;
+mod ascent;
+mod likelihood;
+mod gene;
+
+pub use family::Family;
+pub use gene::{GeneFit, Options, Status, fit_gene};
+pub use pass::Workspace;
+
+use crate::design::Design;
+use crate::result::GlmTable;
+use crate::source::{Csc, check_counts, gene_blocks};
+use crate::{Error, Monitor, Result, pool};
+use rayon::prelude::*;
+
+/// Counts held at a time, in the order in which engines want them: 96 MB.
+const CAPACITY: usize = 8 << 20;
+
+/// Fits every gene of a genes x cells matrix, with this many threads. The
+/// result does not depend on their number.
+///
+/// # Errors
+/// Where the matrix does not have the design's cells, a count is not what the
+/// family can be given, a shape leaves no degree of freedom, or the monitor is
+/// cancelled.
+pub fn fit_genes(
+    counts: &Csc<'_>,
+    design: &Design,
+    options: &Options,
+    threads: usize,
+    monitor: &Monitor,
+) -> Result<GlmTable> {
+    let (cells, rank) = (design.cells(), design.rank());
+    if counts.ncol() != cells {
+        return Err(Error::Shape { what: "cells", found: counts.ncol(), expected: cells });
+    }
+    if cells <= rank {
+        let what = "cells (more than columns of the design are needed)";
+        return Err(Error::Shape { what, found: cells, expected: rank + 1 });
+    }
+    check_counts(counts, options.family.counts())?;
+    let mut table = GlmTable::with_capacity(rank, counts.nrow());
+    let pool = pool(threads)?;
+    for block in gene_blocks(counts, CAPACITY) {
+        let fit = |workspace: &mut Workspace, gene: usize| {
+            let fit = fit_gene(block.gene(gene), design, options, workspace, monitor)?;
+            monitor.tick()?;
+            Ok(fit)
+        };
+        let genes = block.genes().into_par_iter().with_max_len(1);
+        let fits: Result<Vec<GeneFit>> =
+            pool.install(|| genes.map_init(Workspace::new, fit).collect());
+        fits?.iter().for_each(|fit| table.push(fit));
+    }
+    Ok(table)
+}

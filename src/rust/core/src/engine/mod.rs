@@ -1,0 +1,3 @@
+//! What is computed from counts and a design.
+
+pub mod glm;

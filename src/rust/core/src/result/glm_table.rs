@@ -1,0 +1,47 @@
+use crate::engine::glm::GeneFit;
+
+/// Fitted genes, column by column; matrices have one column a gene.
+#[derive(Debug, Default, PartialEq)]
+pub struct GlmTable {
+    pub rank: usize,
+    /// [`crate::engine::glm::Status`] as a number, in the order of its variants.
+    pub status: Vec<i32>,
+    /// rank x genes.
+    pub coefficients: Vec<f64>,
+    /// rank x genes: -1, 0 or 1.
+    pub separated: Vec<i32>,
+    /// rank (rank + 1) / 2 x genes.
+    pub covariance: Vec<f64>,
+    pub theta: Vec<f64>,
+    pub theta_se: Vec<f64>,
+    pub dispersion: Vec<f64>,
+    pub log_likelihood: Vec<f64>,
+    pub deviance: Vec<f64>,
+    pub decrement: Vec<f64>,
+    pub iterations: Vec<i32>,
+}
+
+impl GlmTable {
+    pub fn with_capacity(rank: usize, genes: usize) -> Self {
+        Self {
+            rank,
+            coefficients: Vec::with_capacity(rank * genes),
+            covariance: Vec::with_capacity(rank * (rank + 1) / 2 * genes),
+            ..Self::default()
+        }
+    }
+
+    pub fn push(&mut self, fit: &GeneFit) {
+        self.status.push(fit.status as i32);
+        self.coefficients.extend_from_slice(&fit.coefficients);
+        self.separated.extend(fit.separated.iter().map(|&s| i32::from(s)));
+        self.covariance.extend_from_slice(&fit.covariance);
+        self.theta.push(fit.theta);
+        self.theta_se.push(fit.theta_se);
+        self.dispersion.push(fit.dispersion);
+        self.log_likelihood.push(fit.log_likelihood);
+        self.deviance.push(fit.deviance);
+        self.decrement.push(fit.decrement);
+        self.iterations.push(fit.iterations as i32);
+    }
+}
