@@ -1,1 +1,15 @@
-//! The functions that R can call.
+//! The functions that R can call. Each one only translates: the work is in the
+//! core, and every failure is reported as a value.
+
+mod guard;
+mod input;
+mod fit_models;
+mod simulate;
+
+use extendr_api::prelude::*;
+
+extendr_module! {
+    mod scoria;
+    use fit_models;
+    use simulate;
+}

@@ -1,0 +1,11 @@
+# Written by tools/document.R from the Rust sources: do not edit.
+# nolint start
+#' @useDynLib scoria, .registration = TRUE
+NULL
+
+#' @noRd
+rust_fit_models <- function(counts, design, offset, options, progress) .Call(wrap__rust_fit_models, counts, design, offset, options, progress)
+
+#' @noRd
+rust_simulate_counts <- function(options, threads, progress) .Call(wrap__rust_simulate_counts, options, threads, progress)
+# nolint end

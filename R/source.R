@@ -1,0 +1,209 @@
+# Where counts come from: whatever the user holds becomes one `source` ----------
+#
+# A source is a list of
+#   counts     dgCMatrix, genes x cells
+#   cells      list of covariates, one value (or one row) a cell
+#   genes      data frame, one row a gene, with gene_id and num_cells_expressed
+# and knows nothing of models.
+
+as_source <- function(x, assay = NULL, cell_metadata = NULL,
+                      gene_metadata = NULL, reduction_method = "UMAP",
+                      call = caller_env()) {
+  if ("cell_data_set" %in% class(x)) {
+    source <- read_cell_data_set(x, assay, reduction_method, call)
+  } else if (is(x, "SummarizedExperiment")) {
+    source <- read_experiment(x, assay, call)
+  } else if (inherits(x, "Seurat")) {
+    source <- read_seurat(x, assay, call)
+  } else if (is.matrix(x) || is(x, "Matrix") || is(x, "DelayedMatrix")) {
+    source <- read_matrix(x, cell_metadata, gene_metadata, call)
+  } else {
+    scoria_abort(c(
+      "Can't find counts in {.arg cds}, {.obj_type_friendly {x}}.",
+      i = "A SingleCellExperiment, SummarizedExperiment, cell_data_set or
+           Seurat object is expected, or a matrix of genes x cells with
+           {.arg cell_metadata}."
+    ), "source", call)
+  }
+  if (nrow(source$counts) == 0 || ncol(source$counts) == 0) {
+    scoria_abort(
+      "{.arg cds} has {nrow(source$counts)} gene{?s} and
+       {ncol(source$counts)} cell{?s}: there is nothing to fit.",
+      "source", call
+    )
+  }
+  complete_source(source)
+}
+
+# What monocle3 adds: how many cells express each gene, and, for formulas, how
+# many genes each cell expresses.
+complete_source <- function(source) {
+  expressed <- source$counts@x > 0
+  genes <- nrow(source$counts)
+  if (is.null(source$genes$num_cells_expressed)) {
+    source$genes$num_cells_expressed <-
+      tabulate(source$counts@i[expressed] + 1L, genes)
+  }
+  if (is.null(source$cells$num_genes_expressed)) {
+    cell <- rep(seq_len(ncol(source$counts)), diff(source$counts@p))
+    source$cells$num_genes_expressed <-
+      tabulate(cell[expressed], ncol(source$counts))
+  }
+  source$genes$gene_id <- gene_names(source$counts)
+  source
+}
+
+gene_names <- function(counts) {
+  rownames(counts) %||% paste0("gene_", seq_len(nrow(counts)))
+}
+
+read_experiment <- function(x, assay, call) {
+  rlang::check_installed("SummarizedExperiment", call = call)
+  assay <- assay %||% "counts"
+  present <- SummarizedExperiment::assayNames(x)
+  if (!assay %in% present) {
+    scoria_abort(c(
+      "{.arg cds} has no assay {.val {assay}}.",
+      i = "It has {.val {present}}: name one with {.arg assay}."
+    ), c("assay", "source"), call)
+  }
+  genes <- as.data.frame(SummarizedExperiment::rowData(x))
+  list(
+    counts = as_counts(SummarizedExperiment::assay(x, assay), call),
+    cells = as_covariates(SummarizedExperiment::colData(x)),
+    genes = structure(genes, row.names = seq_len(nrow(x)))
+  )
+}
+
+# monocle3 need not be installed: what it derives from SingleCellExperiment is
+# read as one, and its own slots are attributes.
+read_cell_data_set <- function(x, assay, reduction_method, call) {
+  experiment <- x
+  attr(experiment, "class") <-
+    structure("SingleCellExperiment", package = "SingleCellExperiment")
+  source <- read_experiment(experiment, assay, call)
+  of_method <- function(name) {
+    kept <- attr(x, name, exact = TRUE)
+    if (reduction_method %in% names(kept)) kept[[reduction_method]]
+  }
+  clusters <- of_method("clusters")
+  offered <- list(
+    cluster = clusters$clusters,
+    partition = clusters$partitions,
+    pseudotime = of_method("principal_graph_aux")$pseudotime
+  )
+  for (name in names(offered)) {
+    values <- offered[[name]]
+    if (is.null(values)) next
+    if (!is.null(names(values))) values <- values[colnames(source$counts)]
+    source$cells[[name]] <- unname(values)
+  }
+  source
+}
+
+read_seurat <- function(x, assay, call) {
+  rlang::check_installed("SeuratObject", call = call)
+  assay <- assay %||% SeuratObject::DefaultAssay(x)
+  present <- names(x)[vapply(names(x), function(name) {
+    inherits(x[[name]], c("Assay", "StdAssay"))
+  }, NA)]
+  if (!assay %in% present) {
+    scoria_abort(c(
+      "{.arg cds} has no assay {.val {assay}}.",
+      i = "It has {.val {present}}: name one with {.arg assay}."
+    ), c("assay", "source"), call)
+  }
+  counts <- if (utils::packageVersion("SeuratObject") >= "5.0.0") {
+    layers <- getExportedValue("SeuratObject", "LayerData")
+    layers(x, assay = assay, layer = "counts")
+  } else {
+    SeuratObject::GetAssayData(x, assay = assay, slot = "counts")
+  }
+  genes <- as.data.frame(x[[assay]][[]])
+  list(
+    counts = as_counts(counts, call),
+    cells = as_covariates(x[[]]),
+    genes = structure(genes, row.names = seq_len(nrow(counts)))
+  )
+}
+
+read_matrix <- function(x, cell_metadata, gene_metadata, call) {
+  counts <- as_counts(x, call)
+  if (is.null(cell_metadata)) {
+    cells <- list()
+  } else {
+    check_metadata(
+      cell_metadata, "cell_metadata", "cell", ncol(counts), colnames(counts),
+      call
+    )
+    cells <- as_covariates(cell_metadata)
+  }
+  if (is.null(gene_metadata)) {
+    gene_metadata <- data.frame(row.names = seq_len(nrow(counts)))
+  } else {
+    check_metadata(
+      gene_metadata, "gene_metadata", "gene", nrow(counts), rownames(counts),
+      call
+    )
+  }
+  genes <- as.data.frame(gene_metadata)
+  list(
+    counts = counts,
+    cells = cells,
+    genes = structure(genes, row.names = seq_len(nrow(counts)))
+  )
+}
+
+check_metadata <- function(metadata, arg, unit, expected, names, call) {
+  if (!is.data.frame(metadata) && !is(metadata, "DataFrame")) {
+    scoria_abort(
+      "{.arg {arg}} must be a data frame with one row a {unit}, not
+       {.obj_type_friendly {metadata}}.",
+      c("metadata", "argument"), call
+    )
+  }
+  if (nrow(metadata) != expected) {
+    scoria_abort(
+      "{.arg {arg}} has {nrow(metadata)} row{?s}, but there are {expected}
+       {unit}s.",
+      c("metadata", "argument"), call
+    )
+  }
+  # A tibble, or a data frame nobody named, has automatic row names.
+  own <- if (is.data.frame(metadata) && .row_names_info(metadata) <= 0) {
+    NULL
+  } else {
+    rownames(metadata)
+  }
+  if (!is.null(own) && !is.null(names) && !identical(own, names)) {
+    first <- which(own != names)[1]
+    scoria_abort(c(
+      "The {unit}s of {.arg {arg}} are not those of {.arg cds}, or stand in
+       another order.",
+      x = "{unit} {first} is {.val {own[first]}} in one and
+           {.val {names[first]}} in the other."
+    ), c("metadata", "argument"), call)
+  }
+}
+
+# As a list, so that a column keeps its name and may be a matrix.
+as_covariates <- function(metadata) {
+  columns <- as.list(metadata)
+  lapply(columns, function(column) {
+    if (is(column, "Rle")) as.vector(column) else column
+  })
+}
+
+as_counts <- function(x, call) {
+  if (is(x, "DelayedMatrix")) {
+    return(as(x, "dgCMatrix"))
+  }
+  if (is.matrix(x) && !is.numeric(x) && !is.logical(x)) {
+    scoria_abort(
+      "Counts must be numeric, not {.obj_type_friendly {x}}.",
+      c("counts", "source"), call
+    )
+  }
+  if (is.matrix(x) && is.integer(x)) storage.mode(x) <- "double"
+  as(as(as(x, "dMatrix"), "generalMatrix"), "CsparseMatrix")
+}
