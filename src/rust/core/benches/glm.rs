@@ -2,14 +2,14 @@
 //! intercept and four covariates.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use std::hint::black_box;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Gamma, Poisson, StandardNormal};
+use scoria_core::Monitor;
 use scoria_core::design::Design;
 use scoria_core::engine::glm::{Family, Options, Workspace, fit_gene};
 use scoria_core::source::GeneCounts;
-use scoria_core::Monitor;
+use std::hint::black_box;
 
 const CELLS: usize = 207_324;
 
@@ -49,14 +49,18 @@ fn fits(c: &mut Criterion) {
     let monitor = Monitor::new();
     let mut group = c.benchmark_group("fit");
     group.sample_size(10).throughput(Throughput::Elements(CELLS as u64));
-    for (name, mean, theta) in [("rare", 0.01, 0.5), ("middle", 0.3, 2.0), ("abundant", 10.0, 5.0)] {
+    for (name, mean, theta) in [("rare", 0.01, 0.5), ("middle", 0.3, 2.0), ("abundant", 10.0, 5.0)]
+    {
         let gene = gene(&design, mean, theta, &mut rng);
         let counts = GeneCounts { cells: &gene.cells, counts: &gene.counts };
         for family in [Family::NegativeBinomial, Family::QuasiPoisson] {
             let options = Options { family, max_iterations: 100 };
             let mut workspace = Workspace::new();
             let fit = fit_gene(counts, &design, &options, &mut workspace, &monitor).unwrap();
-            eprintln!("{name} {family:?}: {} passes, theta {}, decrement {:e}", fit.iterations, fit.theta, fit.decrement);
+            eprintln!(
+                "{name} {family:?}: {} passes, theta {}, decrement {:e}",
+                fit.iterations, fit.theta, fit.decrement
+            );
             group.bench_function(format!("{family:?}/{name}"), |b| {
                 b.iter(|| fit_gene(black_box(counts), &design, &options, &mut workspace, &monitor))
             });

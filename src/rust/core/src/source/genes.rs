@@ -69,7 +69,8 @@ pub fn gene_blocks<'a>(
     std::iter::from_fn(move || {
         let start = next;
         let mut starts = vec![0];
-        while next < matrix.nrow() && (next == start || starts[next - start] + expressed[next] <= capacity)
+        while next < matrix.nrow()
+            && (next == start || starts[next - start] + expressed[next] <= capacity)
         {
             starts.push(starts[next - start] + expressed[next]);
             next += 1;

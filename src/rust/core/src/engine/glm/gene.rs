@@ -5,7 +5,7 @@ use super::family::Family;
 use super::gaussian::least_squares;
 use super::likelihood::{Likelihood, Model};
 use super::pass::Workspace;
-use super::solve::inverse;
+use super::solve::{inner, inverse};
 use crate::design::Design;
 use crate::source::GeneCounts;
 use crate::special::CountHistogram;
@@ -120,7 +120,7 @@ impl GeneFit {
         fit.covariance = basis.named_covariance(&unscaled);
         fit.covariance.iter_mut().for_each(|v| *v *= dispersion);
         fit.dispersion = dispersion;
-        fit.separated = separated(&summit.null, &fit.coefficients, design);
+        fit.separated = separated(summit, design);
         fit
     }
 }
@@ -265,9 +265,7 @@ fn negative_binomial(job: &Job<'_>, workspace: &mut Workspace) -> Result<GeneFit
     let coefficients = job.start((job.mean() / job.design.offset_moments().0).ln());
     let start = Point { coefficients, shape: moment_alpha(job).ln() };
     let limit = (SMALL / job.mean()).ln();
-    let leaves = |shape: f64, slope: f64| {
-        (shape < limit && slope < 0.0) || shape > LARGEST.ln()
-    };
+    let leaves = |shape: f64, slope: f64| (shape < limit && slope < 0.0) || shape > LARGEST.ln();
     let model = || Model::NegativeBinomial(&histogram);
     let summit = job.climb(model(), start, workspace, leaves)?;
     let summit = if summit.converged || summit.point.shape >= limit {
@@ -310,7 +308,8 @@ fn poisson_limit(
     use super::pass::Curvature::Expected;
     let start = Point { coefficients: left.point.coefficients.clone(), shape: 0.0 };
     let poisson = job.climb(Model::Poisson, start, workspace, |_, _| false)?;
-    let at = |alpha: f64| Point { coefficients: poisson.point.coefficients.clone(), shape: alpha.ln() };
+    let at =
+        |alpha: f64| Point { coefficients: poisson.point.coefficients.clone(), shape: alpha.ln() };
     let mut looks = vec![];
     {
         let mut objective = job.likelihood(Model::NegativeBinomial(histogram), workspace);
@@ -355,21 +354,25 @@ fn moment_alpha(job: &Job<'_>) -> f64 {
     alpha.clamp(0.01, 100.0)
 }
 
-/// The signs with which coefficients go to infinity along the null directions.
-fn separated(null: &[Vec<f64>], coefficients: &[f64], design: &Design) -> Vec<i8> {
+/// The signs with which coefficients go to infinity. The ascent has gone far
+/// along the null directions, and nowhere else.
+fn separated(summit: &Summit, design: &Design) -> Vec<i8> {
     /// A share of a direction below this is rounding.
     const ROUNDING: f64 = 1e-6;
-    let mut signs = vec![0; coefficients.len()];
-    for direction in null {
-        let named = design.basis().named(direction);
-        let shares: Vec<f64> =
-            named.iter().enumerate().map(|(k, d)| (d * design.basis().scale(k)).abs()).collect();
-        let largest = shares.iter().fold(0.0f64, |m, &s| m.max(s));
-        for (k, &share) in shares.iter().enumerate() {
-            if share > ROUNDING * largest {
-                signs[k] = if coefficients[k] < 0.0 { -1 } else { 1 };
-            }
-        }
+    let mut far = vec![0.0; design.rank()];
+    for direction in &summit.null {
+        let length = inner(direction, &summit.point.coefficients);
+        far.iter_mut().zip(direction).for_each(|(f, d)| *f += length * d);
     }
-    signs
+    let named = design.basis().named(&far);
+    let shares = named.iter().enumerate().map(|(k, d)| d * design.basis().scale(k));
+    let shares: Vec<f64> = shares.collect();
+    let largest = shares.iter().fold(0.0f64, |m, s| m.max(s.abs()));
+    let sign = |share: f64| if share.abs() > ROUNDING * largest { share.signum() as i8 } else { 0 };
+    // Nothing is far where nothing is null.
+    if summit.null.is_empty() {
+        vec![0; named.len()]
+    } else {
+        shares.into_iter().map(sign).collect()
+    }
 }

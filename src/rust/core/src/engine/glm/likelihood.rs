@@ -45,12 +45,7 @@ impl Objective for Likelihood<'_> {
 }
 
 impl Likelihood<'_> {
-    fn sums(
-        &mut self,
-        cells: impl super::family::Cells,
-        at: &Point,
-        curvature: Curvature,
-    ) -> Sums {
+    fn sums(&mut self, cells: impl super::family::Cells, at: &Point, curvature: Curvature) -> Sums {
         let blocks = self.design.blocks();
         let coefficients = &at.coefficients;
         Pass { blocks, cells, counts: self.counts, coefficients, curvature }.sums(self.workspace)
@@ -71,7 +66,7 @@ fn negative_binomial(sums: Sums, alpha: f64, histogram: &CountHistogram) -> View
     let log_likelihood =
         rising.log + sums.count_predictor - sums.cumulant - alpha * sums.count_cumulant;
     let slope = rising.first + sums.log_excess - sums.count_saturation;
-    let bend = rising.second - sums.log_excess + sums.saturation2 / alpha
-        - sums.count_saturation_slope;
+    let bend =
+        rising.second - sums.log_excess + sums.saturation2 / alpha - sums.count_saturation_slope;
     View { log_likelihood, sums, shape: Some((slope, bend)) }
 }

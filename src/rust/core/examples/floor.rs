@@ -1,0 +1,94 @@
+//! What a pass over the cells must cost at least: for each cell one exponential,
+//! one division and 25 multiply-adds (five for the linear predictor, five for
+//! the score, fifteen for the information of five columns), on cells that stay
+//! in the first cache. Prints nanoseconds per cell.
+
+use scoria_core::design::BLOCK;
+use scoria_core::simd::{Kernel, LANES, Level, Vector, exp, fma, run};
+use std::hint::black_box;
+use std::time::Instant;
+
+const COLUMNS: usize = 5;
+const PASSES: usize = 2_000;
+const ROUNDS: usize = 50;
+
+fn main() {
+    let columns: [[f64; BLOCK]; COLUMNS] =
+        std::array::from_fn(|j| std::array::from_fn(|i| ((i * (j + 3)) % 17) as f64 / 17.0 - 0.5));
+    let fastest = (0..ROUNDS)
+        .map(|_| {
+            let start = Instant::now();
+            black_box(run(Floor { columns: black_box(&columns) }));
+            start.elapsed().as_secs_f64()
+        })
+        .fold(f64::INFINITY, f64::min);
+    println!(
+        "{:.3} ns per cell and pass ({:?})",
+        fastest * 1e9 / (PASSES * BLOCK) as f64,
+        Level::detect()
+    );
+}
+
+struct Floor<'a> {
+    columns: &'a [[f64; BLOCK]; COLUMNS],
+}
+
+impl Kernel for Floor<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<V: Vector>(self) -> f64 {
+        let mut coefficients = [0.1; COLUMNS];
+        let mut weight = [0.0; BLOCK];
+        for _ in 0..PASSES {
+            weights::<V>(self.columns, &coefficients, &mut weight);
+            let (score, information) = sums::<V>(self.columns, &weight);
+            // As in Newton's method, the next pass needs the sums of this one.
+            for j in 0..COLUMNS {
+                coefficients[j] = 0.1 + 1e-9 * (score[j] + information);
+            }
+        }
+        coefficients.iter().sum()
+    }
+}
+
+/// mu / (1 + alpha mu), mu the exponential of the linear predictor.
+#[inline(always)]
+fn weights<V: Vector>(
+    columns: &[[f64; BLOCK]; COLUMNS],
+    coefficients: &[f64; COLUMNS],
+    weight: &mut [f64; BLOCK],
+) {
+    for i in 0..BLOCK {
+        let mut eta = 0.0;
+        for (column, &c) in columns.iter().zip(coefficients) {
+            eta = fma::<V>(c, column[i], eta);
+        }
+        let mu = exp::<V>(eta);
+        weight[i] = mu / fma::<V>(0.3, mu, 1.0);
+    }
+}
+
+/// X'w, and the sum of the lower triangle of X'WX.
+#[inline(always)]
+fn sums<V: Vector>(
+    columns: &[[f64; BLOCK]; COLUMNS],
+    weight: &[f64; BLOCK],
+) -> ([f64; COLUMNS], f64) {
+    let mut score = [V::zero(); COLUMNS];
+    let mut information = [[V::zero(); COLUMNS]; COLUMNS];
+    for group in 0..BLOCK / LANES {
+        let w = V::load(weight, group);
+        let mut x = [V::zero(); COLUMNS];
+        for j in 0..COLUMNS {
+            x[j] = V::load(&columns[j], group);
+            score[j] = x[j].times_plus(w, score[j]);
+            let weighted = x[j].times(w);
+            for k in 0..=j {
+                information[j][k] = weighted.times_plus(x[k], information[j][k]);
+            }
+        }
+    }
+    let triangle = information.iter().enumerate().flat_map(|(j, row)| &row[..=j]);
+    (score.map(V::total), triangle.map(|part| part.total()).sum())
+}
