@@ -240,9 +240,10 @@ effects_of_interest <- function(table, formula) {
   labels <- attr(terms(as.formula(formula)), "term.labels")
   longer <- labels[startsWith(labels, labels[1]) & labels != labels[1]]
   of_longer <- Reduce(`|`, lapply(longer, startsWith, x = table$term), FALSE)
-  effects <- table[which(
-    startsWith(table$term, labels[1]) & !of_longer & table$status == "OK" & !is.na(table$p_value)
-  ), ]
+  effects <- table[which(startsWith(table$term, labels[1]) & !of_longer), ]
+  usable <- effects$status == "OK" & !is.na(effects$p_value)
+  if (!all(usable)) say(sum(!usable), " effects have no p-value and are left out.")
+  effects <- effects[usable, ]
   effects$group <- sub(labels[1], "", effects$term, fixed = TRUE)
   effects$group[effects$group == ""] <- labels[1]
   effects$gene <- effects[[intersect(c("gene_short_name", "gene_id"), names(effects))[1]]]
@@ -265,7 +266,7 @@ compare_with_truth <- function(effects, truth) {
   true <- paste(truth$gene_id, truth$perturbation)
   called <- paste(effects$gene_id, effects$group)[effects$hit]
   say(
-    "Of the ", length(true), " effects simulated, ", sum(true %in% called), " were found; ",
+    "Of ", length(true), " simulated effects, ", sum(true %in% called), " were found; ",
     sum(!called %in% true), " of the ", length(called), " effects found were not simulated."
   )
 }
@@ -309,7 +310,9 @@ draw_volcano <- function(effects, family) {
       subtitle = if (length(hits) > most_panels) {
         paste("the", most_panels, "of", length(hits), "groups with the most such effects")
       },
-      caption = paste0("Effects beyond \u00b1", signif(edge, 2), " are drawn at the edge.")
+      caption = if (any(abs(effects$x) == edge)) {
+        paste0("Effects beyond \u00b1", signif(edge, 2), " are drawn at the edge.")
+      }
     ) +
     theme_minimal(base_size = 11) +
     theme(
