@@ -1,0 +1,218 @@
+# `make bench`: fit_models() beside the R functions that it stands in for, in one
+# run, at the size of the screen of Gasperini et al. (2019). Run from the root of
+# the repository. bench/README.md says what the rows mean and keeps a result.
+suppressPackageStartupMessages({
+  library(SingleCellExperiment)
+  library(scoria)
+})
+source("bench/screen.R")
+
+rounds <- 3
+n_compared <- 6
+
+main <- function() {
+  screen <- gasperini_screen()
+  genes <- compared_genes(screen)
+  say(
+    "# ", nrow(screen), " genes, ", ncol(screen), " cells, ", screen_formula,
+    "; load ", readLines("/proc/loadavg")
+  )
+  print(data.frame(
+    gene = genes, mean_count = signif(Matrix::rowMeans(counts(screen)[genes, ]), 3)
+  ), row.names = FALSE)
+
+  covariate <- time_fits(screen, "negbinomial", "covariate")
+  negbinomial <- time_fits(screen, "negbinomial", "offset")
+  quasipoisson <- time_fits(screen, "quasipoisson", "offset")
+  mass <- time_peer(screen, genes, fit_mass)
+  glm <- time_peer(screen, genes, fit_glm)
+
+  floor <- measure_floor()
+  say("")
+  report("negbinomial, size factors as covariate", covariate, mass, "MASS::glm.nb", floor)
+  report("negbinomial, size factors as offset", negbinomial, NULL, NULL, floor)
+  report("quasipoisson, size factors as offset", quasipoisson, glm, "stats::glm", floor)
+  compare_mass(covariate$fits, mass)
+  compare_glm(quasipoisson$fits, glm)
+  report_memory(screen)
+}
+
+say <- function(...) cat(..., "\n", sep = "")
+
+# Genes spread evenly over the range of abundances.
+compared_genes <- function(screen) {
+  ranked <- rownames(screen)[order(Matrix::rowMeans(counts(screen)))]
+  ranked[round((seq_len(n_compared) - 0.5) / n_compared * nrow(screen))]
+}
+
+# Timing ------------------------------------------------------------------------
+
+# The fastest of some rounds: what else the machine does only adds to a time.
+fastest <- function(code) {
+  code <- substitute(code)
+  env <- parent.frame()
+  min(vapply(seq_len(rounds), function(i) {
+    gc()
+    system.time(eval(code, env))[["elapsed"]]
+  }, 0))
+}
+
+time_fits <- function(screen, family, size_factors) {
+  fit <- function(cores) {
+    fit_models(
+      screen, screen_formula,
+      expression_family = family, size_factors = size_factors, cores = cores,
+      progress = FALSE
+    )
+  }
+  fits <- fit(1)
+  stopifnot(fits$status == "OK")
+  # In turns, so that a busy minute hits both.
+  seconds <- replicate(rounds, c(
+    one = fastest_once(fit(1)), two = fastest_once(fit(2))
+  ))
+  list(
+    fits = fits,
+    one = min(seconds["one", ]), two = min(seconds["two", ]),
+    in_r = seconds_in_r(screen, family, size_factors)
+  )
+}
+
+fastest_once <- function(code) {
+  gc()
+  system.time(code)[["elapsed"]]
+}
+
+# What of a call is not the engine: reading the object, building the design, and
+# assembling the table.
+seconds_in_r <- function(screen, family, size_factors) {
+  formula <- scoria:::parse_formula(screen_formula, globalenv())
+  fastest({
+    source <- scoria:::as_source(screen)
+    scoria:::prepare_model(source, formula, family, size_factors, "fail")
+  })
+}
+
+# Seconds and fit of each gene.
+time_peer <- function(screen, genes, fit) {
+  cells <- as.data.frame(colData(screen))
+  lapply(stats::setNames(genes, genes), function(gene) {
+    cells$f_expression <- as.numeric(counts(screen)[gene, ])
+    fitted <- fit(cells)
+    list(fit = fitted, seconds = fastest(fit(cells)))
+  })
+}
+
+# As monocle3 1.3 and 1.4 call it.
+fit_mass <- function(cells) {
+  formula <- stats::as.formula(paste0(
+    "f_expression", screen_formula, " + stats::offset(log(Size_Factor))"
+  ))
+  suppressWarnings(
+    MASS::glm.nb(formula, data = cells, epsilon = 1e-3, model = FALSE, y = FALSE)
+  )
+}
+
+fit_glm <- function(cells) {
+  stats::glm(
+    stats::as.formula(paste0("f_expression", screen_formula)),
+    data = cells, family = stats::quasipoisson(), offset = log(Size_Factor),
+    model = FALSE, y = FALSE
+  )
+}
+
+# Nanoseconds a cell and pass, or NA without cargo.
+measure_floor <- function() {
+  if (!nzchar(Sys.which("cargo"))) {
+    say("No cargo here: the floor is not measured.")
+    return(NA)
+  }
+  line <- system2(
+    "cargo", c("run", "--release", "--quiet", "--locked", "--example", "floor"),
+    stdout = TRUE
+  )
+  say("Floor: ", line)
+  as.numeric(sub(" .*", "", line))
+}
+
+# Reporting ---------------------------------------------------------------------
+
+report <- function(title, ours, peer, peer_name, floor) {
+  genes <- nrow(ours$fits)
+  passes <- vapply(ours$fits$model, function(model) model$iterations, 1)
+  cells <- stats::nobs(ours$fits$model[[1]])
+  at_floor <- sum(passes) * cells * floor * 1e-9
+  milliseconds <- function(seconds) paste(signif(1000 * seconds, 3), "ms a gene")
+  say(title)
+  say("  one thread           ", milliseconds(ours$one / genes), " (", round(ours$one, 2), " s)")
+  say("  of it in R           ", milliseconds(ours$in_r / genes), " (", round(ours$in_r, 2), " s)")
+  say("  two threads          ", milliseconds(ours$two / genes), " (", round(ours$two, 2), " s)")
+  say("  two threads : one    ", round(ours$one / ours$two, 2), " times as fast")
+  say(
+    "  without the part in R ",
+    round((ours$one - ours$in_r) / (ours$two - ours$in_r), 2), " times as fast"
+  )
+  say("  passes a gene        ", min(passes), " to ", max(passes), ", mean ", mean(passes))
+  say(
+    "  floor                ", milliseconds(at_floor / genes), "; one thread takes ",
+    round(ours$one / at_floor, 2), " times as long"
+  )
+  if (!is.null(peer)) {
+    seconds <- vapply(peer, `[[`, 0, "seconds")
+    say(
+      "  ", format(peer_name, width = 21), milliseconds(mean(seconds)), ", of ",
+      length(seconds), " genes: ", paste(round(seconds, 2), collapse = ", "), " s"
+    )
+    say("  speed-up             ", round(mean(seconds) / (ours$one / genes)), " times, one thread")
+    say("  speed-up             ", round(mean(seconds) / (ours$two / genes)), " times, two threads")
+  }
+  say("")
+}
+
+# Largest differences of estimates, in standard errors, and of standard errors.
+differences <- function(fits, peer) {
+  each <- lapply(names(peer), function(gene) {
+    ours <- fits$model[[gene]]
+    theirs <- stats::coef(summary(peer[[gene]]$fit))
+    errors <- sqrt(diag(stats::vcov(ours)))
+    c(
+      max(abs(stats::coef(ours) - theirs[, 1]) / theirs[, 2]),
+      max(abs(errors / theirs[, 2] - 1))
+    )
+  })
+  do.call(pmax, each)
+}
+
+compare_mass <- function(fits, peer) {
+  largest <- differences(fits, peer)
+  gain <- vapply(names(peer), function(gene) {
+    as.numeric(stats::logLik(fits$model[[gene]])) - as.numeric(stats::logLik(peer[[gene]]$fit))
+  }, 0)
+  say("Against MASS::glm.nb(epsilon = 1e-3): estimates differ by up to ", signif(largest[1], 2),
+      " standard errors, standard errors by ", signif(largest[2], 2), ";")
+  say("  our log-likelihood less theirs: ", paste(signif(gain, 2), collapse = ", "))
+}
+
+compare_glm <- function(fits, peer) {
+  largest <- differences(fits, peer)
+  gain <- vapply(names(peer), function(gene) {
+    stats::deviance(peer[[gene]]$fit) - stats::deviance(fits$model[[gene]])
+  }, 0)
+  say("Against stats::glm: estimates differ by up to ", signif(largest[1], 2),
+      " standard errors, standard errors by ", signif(largest[2], 2), ";")
+  say("  their deviance less ours: ", paste(signif(gain, 2), collapse = ", "))
+}
+
+report_memory <- function(screen) {
+  file <- tempfile(fileext = ".rds")
+  saveRDS(screen, file, compress = FALSE)
+  on.exit(unlink(file))
+  for (family in c("negbinomial", "quasipoisson")) {
+    say(paste(
+      system2("Rscript", c("bench/peak-memory.R", file, family), stdout = TRUE),
+      collapse = "\n"
+    ))
+  }
+}
+
+main()
