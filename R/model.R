@@ -329,9 +329,10 @@ model_coefficients <- function(model) {
 model_std_err <- function(model) {
   kept <- model$shared$kept
   diagonal <- cumsum(seq_along(kept))
+  # Of a separated coefficient, the variance is rounding of an infinity.
+  finite <- is.finite(model$coefficients[kept])
   std_err <- rep(NA_real_, length(model$coefficients))
-  std_err[kept] <- sqrt(model$covariance[diagonal])
-  std_err[!is.finite(model$coefficients)] <- NA_real_
+  std_err[kept[finite]] <- sqrt(model$covariance[diagonal[finite]])
   std_err
 }
 

@@ -2,15 +2,15 @@
 //! basis and, where the family has one, in the logarithm of its shape.
 
 use super::pass::{Curvature, Sums};
-use super::solve::{inner, solve};
+use super::solve::{inner, solve, solve_near};
 use crate::Result;
 
 /// Squared distance to the optimum, in standard errors, at which to stop.
 const CONVERGED: f64 = 1e-16;
 /// Where rounding stops an ascent, this is still near enough.
-const NEAR_ENOUGH: f64 = 1e-10;
-/// A step of this size in the basis, so near the optimum, is a direction in
-/// which there is no optimum.
+const NEAR_ENOUGH: f64 = 1e-13;
+/// A step of this size in the basis, so near the optimum, is taken in a
+/// direction in which there is no optimum.
 const DIVERGING: f64 = 1e-5;
 /// Fisher scoring is cheap and steady; what it has not solved by then needs the
 /// observed curvature.
@@ -75,14 +75,19 @@ pub fn ascend(
     let mut curvature = Curvature::Expected;
     let mut view = objective.view(&point, curvature)?;
     let mut iterations = 1;
+    let mut before = f64::INFINITY;
     loop {
         let Some(step) = newton(&view, curvature) else {
             return finish(objective, point, view, curvature, None, iterations);
         };
-        let within = step.decrement <= CONVERGED && concave(&view);
-        if within && largest(&step.coefficients) <= DIVERGING {
-            let close = advance(&point, &step, 1.0);
-            return finish(objective, close, view, curvature, Some(step), iterations);
+        // What no longer shrinks is the rounding of sums over huge counts.
+        let rounding = step.decrement <= NEAR_ENOUGH && step.decrement > 0.25 * before;
+        before = step.decrement;
+        let within = (step.decrement <= CONVERGED || rounding) && concave(&view);
+        if within {
+            let last = without_divergence(step, &view);
+            let close = advance(&point, &last, 1.0);
+            return finish(objective, close, view, curvature, Some(last), iterations);
         }
         if iterations >= max_iterations || stop(&point, &view) {
             return finish(objective, point, view, curvature, None, iterations);
@@ -190,6 +195,14 @@ fn concave(view: &View) -> bool {
     view.shape.is_none_or(|(_, bend)| bend < 0.0)
 }
 
-fn largest(step: &[f64]) -> f64 {
-    step.iter().fold(0.0, |m, s| m.max(s.abs()))
+/// The last step, but for the directions in which no step would be the last.
+fn without_divergence(step: Step, view: &View) -> Step {
+    let longest = step.coefficients.iter().fold(0.0f64, |m, s| m.max(s.abs()));
+    if longest <= DIVERGING && step.null.is_empty() {
+        return step;
+    }
+    match solve_near(&view.sums.information, &view.sums.score, DIVERGING) {
+        Some(solution) => Step { coefficients: solution.step, null: solution.null, ..step },
+        None => step,
+    }
 }

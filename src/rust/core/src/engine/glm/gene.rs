@@ -109,7 +109,7 @@ impl GeneFit {
         let mut fit = Self::failed(Status::NotConverged, rank);
         fit.iterations = summit.iterations;
         fit.decrement = summit.decrement;
-        let Some(unscaled) = inverse(&summit.view.sums.information, rank) else {
+        let Some(unscaled) = inverse(&summit.view.sums.information, rank, summit.null.len()) else {
             return fit;
         };
         if !summit.converged {

@@ -34,28 +34,37 @@ pub fn solve(triangle: &[f64], gradient: &[f64]) -> Option<Solution> {
             return Some(Solution { step: (0..p).map(|i| step[(i, 0)]).collect(), null: vec![] });
         }
     }
-    let (values, vectors) = eigen(&a)?;
+    solve_near(triangle, gradient, f64::INFINITY)
+}
+
+/// As [`solve`], by eigenvectors; those along which the step would be longer
+/// than `longest` are left out too.
+pub fn solve_near(triangle: &[f64], gradient: &[f64], longest: f64) -> Option<Solution> {
+    let p = gradient.len();
+    let (values, vectors) = eigen(&full(triangle, p))?;
     let limit = NO_INFORMATION * values.iter().fold(0.0f64, |m, v| m.max(v.abs()));
     let mut solution = Solution { step: vec![0.0; p], null: vec![] };
     for (value, vector) in values.iter().zip(&vectors) {
-        if value.abs() <= limit {
+        let length = inner(vector, gradient) / value.abs();
+        if value.abs() <= limit || length.abs() > longest {
             solution.null.push(vector.clone());
             continue;
         }
-        let length = inner(vector, gradient) / value.abs();
         solution.step.iter_mut().zip(vector).for_each(|(s, v)| *s += length * v);
     }
     Some(solution)
 }
 
-/// The pseudo-inverse of A, p x p: directions without information have no
-/// variance to add to the coefficients that do not depend on them.
-pub fn inverse(triangle: &[f64], p: usize) -> Option<Vec<f64>> {
-    let a = full(triangle, p);
-    let (values, vectors) = eigen(&a)?;
-    let limit = NO_INFORMATION * values.iter().fold(0.0f64, |m, v| m.max(v.abs()));
+/// The inverse of A, p x p, but for its `null` smallest eigenvalues: directions
+/// without information have no variance to add to the coefficients that do not
+/// depend on them.
+pub fn inverse(triangle: &[f64], p: usize, null: usize) -> Option<Vec<f64>> {
+    let (values, vectors) = eigen(&full(triangle, p))?;
+    let mut order: Vec<usize> = (0..p).collect();
+    order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
     let mut inverse = vec![0.0; p * p];
-    for (value, vector) in values.iter().zip(&vectors).filter(|(v, _)| **v > limit) {
+    for &k in &order[null..] {
+        let (value, vector) = (values[k], &vectors[k]);
         for i in 0..p {
             for j in 0..p {
                 inverse[i * p + j] += vector[i] * vector[j] / value;
@@ -111,7 +120,7 @@ mod tests {
         assert!((solution.step[0] - solution.step[1]).abs() < 1e-12);
         assert_eq!(solution.null.len(), 1);
         assert!((solution.null[0][0] + solution.null[0][1]).abs() < 1e-12);
-        let inverse = inverse(&[4.5, 4.5, 4.5], 2).unwrap();
+        let inverse = inverse(&[4.5, 4.5, 4.5], 2, 1).unwrap();
         assert!((inverse[0] - 1.0 / 18.0).abs() < 1e-12);
     }
 
