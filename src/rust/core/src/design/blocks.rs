@@ -17,7 +17,7 @@ pub struct Blocks {
 
 impl Blocks {
     pub fn new(columns: &[Vec<f64>], offset: &[f64]) -> Self {
-        const { assert!(BLOCK % LANES == 0) };
+        const { assert!(BLOCK.is_multiple_of(2 * LANES)) };
         let count = offset.len().div_ceil(BLOCK);
         let stride = (1 + columns.len()) * BLOCK;
         let mut data = vec![0.0; count * stride];

@@ -37,7 +37,7 @@ impl Design {
         if cells == 0 || columns.is_empty() {
             return Err(Error::EmptyDesign);
         }
-        if columns.len() % cells != 0 {
+        if !columns.len().is_multiple_of(cells) {
             let found = columns.len() % cells;
             return Err(Error::Shape { what: "the model matrix's rows", found, expected: cells });
         }

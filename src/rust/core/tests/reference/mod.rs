@@ -328,10 +328,9 @@ fn solve(mut a: Vec<Vec<f64>>, right: &[f64]) -> Vec<f64> {
         a.swap(k, pivot);
         x.swap(k, pivot);
         for i in k + 1..p {
-            let factor = a[i][k] / a[k][k];
-            for j in k..p {
-                a[i][j] -= factor * a[k][j];
-            }
+            let above = a[k].clone();
+            let factor = a[i][k] / above[k];
+            a[i].iter_mut().zip(&above).for_each(|(below, above)| *below -= factor * above);
             x[i] -= factor * x[k];
         }
     }

@@ -9,6 +9,8 @@ use crate::Result;
 const CONVERGED: f64 = 1e-16;
 /// Where rounding stops an ascent, this is still near enough.
 const NEAR_ENOUGH: f64 = 1e-13;
+/// And this where directions without information have made sums cancel.
+const NEAR_ENOUGH_APART: f64 = 1e-10;
 /// A step of this size in the basis, so near the optimum, is taken in a
 /// direction in which there is no optimum.
 const DIVERGING: f64 = 1e-5;
@@ -81,7 +83,8 @@ pub fn ascend(
             return finish(objective, point, view, curvature, None, iterations);
         };
         // What no longer shrinks is the rounding of sums over huge counts.
-        let rounding = step.decrement <= NEAR_ENOUGH && step.decrement > 0.25 * before;
+        let enough = if step.null.is_empty() { NEAR_ENOUGH } else { NEAR_ENOUGH_APART };
+        let rounding = step.decrement <= enough && step.decrement > 0.25 * before;
         before = step.decrement;
         let within = (step.decrement <= CONVERGED || rounding) && concave(&view);
         if within {
@@ -98,8 +101,8 @@ pub fn ascend(
         match climb(objective, &point, &view, &step, curvature, &mut iterations)? {
             Some((higher, seen)) => (point, view) = (higher, seen),
             None => {
-                let near = step.decrement <= NEAR_ENOUGH && concave(&view);
-                let step = near.then_some(step);
+                let near = step.decrement <= NEAR_ENOUGH_APART && concave(&view);
+                let step = near.then(|| without_divergence(step, &view));
                 return finish(objective, point, view, curvature, step, iterations);
             }
         }
