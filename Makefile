@@ -14,7 +14,7 @@ export R_LIBS := $(SCORIA_LIBRARY)$(if $(R_LIBS),:$(R_LIBS))
 # What `make demo` hands to tools/demo.R.
 export DATA FORMULA FAMILY CORES GENES
 
-.PHONY: help setup setup-demo install demo test check lint document dist bench clean
+.PHONY: help setup setup-demo install demo test check lint document dist bench bench-core clean
 .NOTPARALLEL:
 
 help: ## Say what each target does.
@@ -56,7 +56,10 @@ document: setup ## Write the wrappers, NAMESPACE and man/ from the sources.
 dist: setup ## Make a source package that installs without a network.
 	tools/dist.sh
 
-bench: install ## Time the engines.
+bench: install ## Time fit_models() beside MASS and stats, at the size of a large screen.
+	Rscript bench/fit-models.R
+
+bench-core: ## Time the core's fits and passes.
 	cargo bench --locked
 
 clean: ## Remove what was built, here and in the cache.
