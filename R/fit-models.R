@@ -135,13 +135,15 @@ fit_models <- function(cds, model_formula_str,
 
   model <- prepare_model(source, formula, family, size_factors, na_action)
   report_model(model, verbose)
-  columns <- rust_value(rust_fit_models(
+  columns <- rust_fit_models(
     model$counts, model$design$matrix, as.double(model$offset),
     list(
       family = family, max_iterations = as.integer(maxit), threads = threads
     ),
     progress_bar("Fitting genes", nrow(model$counts), progress)
-  ))
+  )
+  check_counted(columns, source$counts, model$design$cells)
+  columns <- rust_value(columns)
   fits <- assemble_fits(source$genes, model, columns)
   report_fits(fits, verbose)
   fits
@@ -191,6 +193,26 @@ prepare_model <- function(source, formula, family, mode, na_action,
     counts = counts, design = design, offset = offset, family = family,
     size_factors = mode, origin = found$origin, formula = formula
   )
+}
+
+# The engine tells genes and cells by number; users by name.
+check_counted <- function(value, counts, cells, call = caller_env()) {
+  if (!inherits(value, "scoria_failure") || value$kind != "counts") {
+    return(invisible())
+  }
+  pattern <- "in gene ([0-9]+), cell ([0-9]+) .*; (.*) are expected"
+  found <- regmatches(value$message, regexec(pattern, value$message))[[1]]
+  if (length(found) != 4) {
+    return(invisible())
+  }
+  gene <- as.integer(found[2])
+  cell <- cells[as.integer(found[3])]
+  scoria_abort(c(
+    "Counts must be {found[4]}.",
+    x = "Gene {.val {gene_names(counts)[gene]}} (row {gene}) has
+         {counts[gene, cell]} in cell {.val {colnames(counts)[cell]}} (column
+         {cell})."
+  ), "counts", call)
 }
 
 # The tibble, from the engine's columns.
