@@ -19,7 +19,7 @@ parse_formula <- function(formula, env, call = caller_env()) {
       c("{.arg model_formula_str} must be a string such as
          {.val ~ perturbation}, or a formula, not
          {.obj_type_friendly {formula}}.",
-        x = if (is.character(formula)) "It has no {.code ~}."
+        x = if (rlang::is_string(formula)) "It has no {.code ~}."
       ),
       call = call
     )
@@ -71,6 +71,9 @@ build_design <- function(formula, cells, n_cells, na_action = "fail",
     matrix <- matrix(1, length(used), 1, dimnames = list(NULL, "(Intercept)"))
   } else {
     matrix <- stats::model.matrix(terms, frame)
+  }
+  if (ncol(matrix) == 0) {
+    abort_formula("{.arg model_formula_str} has no terms to fit.", call = call)
   }
   check_finite(matrix, call)
   list(

@@ -58,7 +58,7 @@ progress_bar <- function(message, total, show = rlang::is_interactive(),
 # Names among `choices` that may have been meant by `name`, nearest first.
 near_names <- function(name, choices, most = 3) {
   distance <- utils::adist(name, choices, ignore.case = TRUE)[1, ]
-  contained <- grepl(name, choices, fixed = TRUE)
+  contained <- nchar(name) > 2 & grepl(name, choices, fixed = TRUE)
   near <- distance <= max(2, nchar(name) / 3) | contained
   utils::head(choices[near][order(distance[near])], most)
 }
