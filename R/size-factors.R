@@ -28,8 +28,9 @@ check_size_factors <- function(values, column, cells, call) {
     first <- which(bad)[1]
     scoria_abort(c(
       "Size factors must be positive and finite.",
-      x = "{sum(bad)} of {cells} in column {.field {column}} {?is/are} not; the
-           first is {.val {values[first]}} (cell {first}).",
+      x = "{sum(bad)} of {cells} in column {.field {column}}
+           {cli::qty(sum(bad))}{?is/are} not; the first is
+           {.val {values[first]}} (cell {first}).",
       i = "Drop these cells, compute size factors anew, or use
            {.code size_factors = \"none\"}."
     ), "size_factors", call)
@@ -39,10 +40,11 @@ check_size_factors <- function(values, column, cells, call) {
 # monocle3's estimate_size_factors(): totals over their geometric mean.
 estimate_size_factors <- function(counts, call) {
   totals <- colSums(round(counts))
-  if (any(totals <= 0 | is.na(totals))) {
+  empty <- sum(is.na(totals) | totals <= 0)
+  if (empty > 0) {
     scoria_abort(c(
-      "Can't estimate size factors: {sum(!(totals > 0))} of {length(totals)}
-       cells have no counts.",
+      "Can't estimate size factors: {empty} of {length(totals)} cells
+       {cli::qty(empty)}{?has/have} no counts.",
       i = "Drop these cells, give {.field Size_Factor} in the cells' metadata,
            or use {.code size_factors = \"none\"}."
     ), "size_factors", call)
@@ -60,6 +62,8 @@ estimate_size_factors <- function(counts, call) {
 
 # What older monocle releases fitted: counts at size factor 1, rounded.
 divide_counts <- function(counts, size_factors) {
-  counts@x <- round(counts@x / rep(size_factors, diff(counts@p)))
+  scaled <- counts@x / rep(size_factors, diff(counts@p))
+  # Not to hide what the engine is to refuse.
+  counts@x <- ifelse(scaled < 0, scaled, round(scaled))
   counts
 }
