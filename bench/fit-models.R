@@ -7,7 +7,7 @@ suppressPackageStartupMessages({
 })
 source("bench/screen.R")
 
-rounds <- 3
+rounds <- 5
 n_compared <- 6
 
 main <- function() {
@@ -48,13 +48,11 @@ compared_genes <- function(screen) {
 # Timing ------------------------------------------------------------------------
 
 # The fastest of some rounds: what else the machine does only adds to a time.
-fastest <- function(code) {
-  code <- substitute(code)
-  env <- parent.frame()
-  min(vapply(seq_len(rounds), function(i) {
-    gc()
-    system.time(eval(code, env))[["elapsed"]]
-  }, 0))
+fastest <- function(run) min(replicate(rounds, seconds(run())))
+
+seconds <- function(code) {
+  gc()
+  system.time(code)[["elapsed"]]
 }
 
 time_fits <- function(screen, family, size_factors) {
@@ -68,26 +66,17 @@ time_fits <- function(screen, family, size_factors) {
   fits <- fit(1)
   stopifnot(fits$status == "OK")
   # In turns, so that a busy minute hits both.
-  seconds <- replicate(rounds, c(
-    one = fastest_once(fit(1)), two = fastest_once(fit(2))
-  ))
+  taken <- replicate(rounds, c(one = seconds(fit(1)), two = seconds(fit(2))))
   list(
-    fits = fits,
-    one = min(seconds["one", ]), two = min(seconds["two", ]),
+    fits = fits, one = min(taken["one", ]), two = min(taken["two", ]),
     in_r = seconds_in_r(screen, family, size_factors)
   )
 }
 
-fastest_once <- function(code) {
-  gc()
-  system.time(code)[["elapsed"]]
-}
-
-# What of a call is not the engine: reading the object, building the design, and
-# assembling the table.
+# What of a call is not the engine: reading the object and building the design.
 seconds_in_r <- function(screen, family, size_factors) {
   formula <- scoria:::parse_formula(screen_formula, globalenv())
-  fastest({
+  fastest(function() {
     source <- scoria:::as_source(screen)
     scoria:::prepare_model(source, formula, family, size_factors, "fail")
   })
@@ -98,8 +87,7 @@ time_peer <- function(screen, genes, fit) {
   cells <- as.data.frame(colData(screen))
   lapply(stats::setNames(genes, genes), function(gene) {
     cells$f_expression <- as.numeric(counts(screen)[gene, ])
-    fitted <- fit(cells)
-    list(fit = fitted, seconds = fastest(fit(cells)))
+    list(fit = fit(cells), seconds = fastest(function() fit(cells)))
   })
 }
 
