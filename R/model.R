@@ -50,6 +50,13 @@ new_models <- function(gene_ids, model, columns) {
   )
   genes <- length(gene_ids)
   rank <- length(columns$kept)
+  # What the engine does not know is NaN, and NA in R.
+  numeric <- vapply(columns, is.double, NA)
+  columns[numeric] <- lapply(columns[numeric], function(x) {
+    replace(x, is.nan(x), NA_real_)
+  })
+  failed <- columns$status != 0L
+  reached <- function(x) replace(x, failed, NA_real_)
   working <- matrix(NA_real_, length(term), genes)
   working[columns$kept, ] <- columns$coefficients
   reported <- matrix(columns$coefficients, rank, genes)
@@ -58,7 +65,8 @@ new_models <- function(gene_ids, model, columns) {
   estimates <- matrix(NA_real_, length(term), genes)
   estimates[columns$kept, ] <- reported
   covariance <- matrix(columns$covariance, ncol = genes)
-  failed <- columns$status != 0L
+  log_likelihood <- reached(columns$log_likelihood)
+  deviance <- reached(columns$deviance)
   models <- lapply(seq_len(genes), function(g) {
     structure(
       list(
@@ -69,8 +77,8 @@ new_models <- function(gene_ids, model, columns) {
         theta = columns$theta[g],
         theta_se = columns$theta_se[g],
         dispersion = columns$dispersion[g],
-        log_likelihood = columns$log_likelihood[g],
-        deviance = columns$deviance[g],
+        log_likelihood = log_likelihood[g],
+        deviance = deviance[g],
         decrement = columns$decrement[g],
         iterations = columns$iterations[g],
         status = if (failed[g]) "FAIL" else "OK",
@@ -165,7 +173,6 @@ confint.scoria_model <- function(object, parm = NULL, level = 0.95, ...) {
 logLik.scoria_model <- function(object, ...) {
   shared <- object$shared
   value <- object$log_likelihood
-  if (is.nan(value)) value <- NA_real_
   own <- shared$family %in% c("negbinomial", "gaussian")
   structure(
     value,

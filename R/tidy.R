@@ -51,7 +51,7 @@ tidy.scoria_model <- function(x, conf.int = FALSE, conf.level = 0.95, ...) {
 glance.scoria_model <- function(x, ...) {
   likelihood <- stats::logLik(x)
   tibble::tibble(
-    theta = if (is.nan(x$theta)) NA_real_ else x$theta,
+    theta = x$theta,
     dispersion = x$dispersion, logLik = as.numeric(likelihood),
     AIC = stats::AIC(likelihood), BIC = stats::BIC(likelihood),
     deviance = x$deviance, df.residual = stats::df.residual(x),
