@@ -44,7 +44,8 @@ coefficient_table <- function(model_tbl, adjust = "holm") {
   table$q_value <- NULL
   for (column in setdiff(table_columns(), "q_value")) {
     values <- lapply(rows, `[[`, column)
-    table[[column]] <- unlist(values, use.names = FALSE) %||% numeric()
+    none <- if (column %in% c("term", "model_component")) "" else 0
+    table[[column]] <- unlist(values, use.names = FALSE) %||% none[0]
   }
   group <- paste(table$model_component, table$term)
   table$q_value <- stats::ave(
