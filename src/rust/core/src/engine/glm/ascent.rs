@@ -21,6 +21,12 @@ const SCORING_ITERATIONS: usize = 15;
 const SHAPE_STEP: f64 = 3.0;
 const PREDICTOR_STEP: f64 = 4.0;
 const HALVINGS: usize = 40;
+/// Each step towards an optimum at infinity is one unit long there, and shrinks
+/// the decrement by this range of factors. Such steps are stretched.
+const ENDLESS: std::ops::Range<f64> = 0.30..0.45;
+const STRETCH: f64 = 8.0;
+/// Where the end is near, steps are taken as they are.
+const NEAR: f64 = 1e-8;
 
 /// Where a log-likelihood is looked at.
 #[derive(Clone, Debug)]
@@ -85,6 +91,7 @@ pub fn ascend(
         // What no longer shrinks is the rounding of sums over huge counts.
         let enough = if step.null.is_empty() { NEAR_ENOUGH } else { NEAR_ENOUGH_APART };
         let rounding = step.decrement <= enough && step.decrement > 0.25 * before;
+        let endless = step.decrement > NEAR && ENDLESS.contains(&(step.decrement / before));
         before = step.decrement;
         let within = (step.decrement <= CONVERGED || rounding) && concave(&view);
         if within {
@@ -97,6 +104,15 @@ pub fn ascend(
         }
         if iterations >= SCORING_ITERATIONS && view.shape.is_some() {
             curvature = Curvature::Observed;
+        }
+        if endless {
+            let far = stretched(&step);
+            let seen = objective.view(&advance(&point, &far, 1.0), curvature)?;
+            iterations += 1;
+            if seen.log_likelihood > view.log_likelihood {
+                (point, view) = (advance(&point, &far, 1.0), seen);
+                continue;
+            }
         }
         match climb(objective, &point, &view, &step, curvature, &mut iterations)? {
             Some((higher, seen)) => (point, view) = (higher, seen),
@@ -142,6 +158,11 @@ fn newton(view: &View, curvature: Curvature) -> Option<Step> {
         coefficients.iter_mut().for_each(|c| *c *= limited / shape);
     }
     Some(Step { coefficients, shape: limited, null, decrement })
+}
+
+fn stretched(step: &Step) -> Step {
+    let coefficients = step.coefficients.iter().map(|s| STRETCH * s).collect();
+    Step { coefficients, null: vec![], ..*step }
 }
 
 /// Takes the step, or as much of it as climbs; counts each look.
