@@ -34,6 +34,12 @@ shared_data <- function(...) {
   path
 }
 
+# Without attaching, and announcing, the packages of what is read.
+read_cells <- function(path) {
+  requireNamespace("SingleCellExperiment", quietly = TRUE)
+  readRDS(path)
+}
+
 monocle3_path <- function(...) shared_data("oracle", "monocle3", ...)
 
 # Names of the folders with monocle3's results, by regular expression.
@@ -83,7 +89,7 @@ oracle_cells <- function(oracle) {
   if (oracle$data == "papalexi") {
     return(papalexi_cells(oracle$subset))
   }
-  x <- readRDS(monocle3_path("inputs", oracle$data, "sce.rds"))
+  x <- read_cells(monocle3_path("inputs", oracle$data, "sce.rds"))
   x <- x[unique(oracle$table$gene_id), ]
   if (oracle$binarised) {
     counts <- SummarizedExperiment::assay(x, "counts")
@@ -101,7 +107,7 @@ oracle_cells <- function(oracle) {
 }
 
 papalexi_cells <- function(subset) {
-  x <- readRDS(shared_data("papalexi_lowmoi.rds"))
+  x <- read_cells(shared_data("papalexi_lowmoi.rds"))
   cells <- utils::read.csv(monocle3_path("inputs", "papalexi", subset, "cells.csv"))
   genes <- utils::read.csv(monocle3_path("inputs", "papalexi", "genes.csv"))
   x <- x[genes$gene_id, cells$cell_id]

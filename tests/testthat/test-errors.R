@@ -23,7 +23,7 @@ expect_refused <- function(call, class) {
 with_count <- function(value) replace(counts, cbind(2, 5), value)
 
 test_that("counts that no family takes are named by gene and cell", {
-  missing <- replace(cells, cbind(1:2, 2), NA)
+  missing <- replace(cells, cbind(1:2, 1), NA)
   expect_snapshot(error = TRUE, {
     fit(y = with_count(-1))
     fit(y = with_count(NA))

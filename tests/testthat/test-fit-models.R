@@ -102,7 +102,7 @@ test_that("every design and family agrees with MASS and stats", {
 })
 
 test_that("the score is zero at the optimum of real genes", {
-  x <- readRDS(shared_data("worm_l2.rds"))
+  x <- read_cells(shared_data("worm_l2.rds"))
   x <- x[order(-SummarizedExperiment::rowData(x)$num_cells_expressed)[1:20], ]
   cells <- as.data.frame(SummarizedExperiment::colData(x))
   counts <- as.matrix(SummarizedExperiment::assay(x, "counts"))
@@ -129,7 +129,7 @@ test_that("the score is zero at the optimum of real genes", {
 })
 
 test_that("real genes agree with MASS", {
-  x <- readRDS(shared_data("worm_l2.rds"))
+  x <- read_cells(shared_data("worm_l2.rds"))
   expressed <- SummarizedExperiment::rowData(x)$num_cells_expressed
   x <- x[order(-expressed)[c(1, 5, 20, 50)], ]
   cells <- as.data.frame(SummarizedExperiment::colData(x))
