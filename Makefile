@@ -35,6 +35,7 @@ demo: install ## Fit a screen, print its table, draw a volcano: DATA= FORMULA= F
 
 test: setup install ## Run every test: the core's, the package's, the documentation's examples.
 	cargo nextest run --locked
+	cargo test --doc --locked --quiet
 	NOT_CRAN=true Rscript -e 'testthat::test_dir("tests/testthat", reporter = "check", package = "scoria", load_package = "installed")'
 	Rscript tools/run-examples.R
 

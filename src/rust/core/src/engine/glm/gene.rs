@@ -4,6 +4,7 @@ use super::ascent::{Point, Summit, ascend};
 use super::family::Family;
 use super::gaussian::least_squares;
 use super::likelihood::{Likelihood, Model};
+use super::negative_binomial::negative_binomial;
 use super::pass::Workspace;
 use super::solve::{inner, inverse};
 use crate::design::Design;
@@ -86,7 +87,7 @@ pub fn fit_gene(
 }
 
 impl GeneFit {
-    fn failed(status: Status, rank: usize) -> Self {
+    pub(super) fn failed(status: Status, rank: usize) -> Self {
         Self {
             status,
             coefficients: vec![f64::NAN; rank],
@@ -103,7 +104,7 @@ impl GeneFit {
     }
 
     /// Takes over where an ascent ended; `dispersion` scales the covariance.
-    fn at_summit(summit: &Summit, design: &Design, dispersion: f64) -> Self {
+    pub(super) fn at_summit(summit: &Summit, design: &Design, dispersion: f64) -> Self {
         let basis = design.basis();
         let rank = design.rank();
         let mut fit = Self::failed(Status::NotConverged, rank);
@@ -125,15 +126,16 @@ impl GeneFit {
     }
 }
 
-struct Job<'a> {
-    counts: GeneCounts<'a>,
-    design: &'a Design,
+/// A gene to be fitted, and how to climb its likelihoods.
+pub(super) struct Job<'a> {
+    pub(super) counts: GeneCounts<'a>,
+    pub(super) design: &'a Design,
     max_iterations: usize,
     monitor: &'a Monitor,
 }
 
 impl Job<'_> {
-    fn climb(
+    pub(super) fn climb(
         &self,
         model: Model<'_>,
         start: Point,
@@ -146,19 +148,23 @@ impl Job<'_> {
         })
     }
 
-    fn likelihood<'b>(&'b self, model: Model<'b>, workspace: &'b mut Workspace) -> Likelihood<'b> {
+    pub(super) fn likelihood<'b>(
+        &'b self,
+        model: Model<'b>,
+        workspace: &'b mut Workspace,
+    ) -> Likelihood<'b> {
         let Job { counts, design, monitor, .. } = self;
         Likelihood { model, design, counts: *counts, workspace, monitor }
     }
 
-    fn mean(&self) -> f64 {
+    pub(super) fn mean(&self) -> f64 {
         self.counts.total() / self.design.cells() as f64
     }
 
     /// The constant mean that the offsets allow, as coefficients of the basis;
     /// and far out in the directions of columns that no count supports, whose
     /// coefficients have no optimum.
-    fn start(&self, predictor: f64) -> Vec<f64> {
+    pub(super) fn start(&self, predictor: f64) -> Vec<f64> {
         const FAR: f64 = 40.0;
         let design = self.design;
         let mut start: Vec<f64> = design.constant().iter().map(|c| c * predictor).collect();
@@ -245,113 +251,9 @@ fn poisson_summit(job: &Job<'_>, workspace: &mut Workspace) -> Result<Summit> {
     job.climb(Model::Poisson, start, workspace, |_, _| false)
 }
 
-fn poisson_deviance(job: &Job<'_>, summit: &Summit) -> f64 {
+pub(super) fn poisson_deviance(job: &Job<'_>, summit: &Summit) -> f64 {
     let saturated: f64 = job.counts.counts.iter().map(|y| y * y.ln() - y).sum();
     2.0 * (saturated - summit.view.log_likelihood)
-}
-
-/// The smallest alpha, times the mean count, that the ascent follows: below it
-/// the Poisson limit is looked at.
-const SMALL: f64 = 1e-3;
-/// As good as zero, for the derivative with respect to alpha at zero.
-const VANISHING: f64 = 1e-8;
-/// Above this alpha no data tell one from another.
-const LARGEST: f64 = 1e12;
-/// Other places to look for an optimum before the Poisson limit is believed.
-const ALPHAS: [f64; 4] = [0.03, 0.3, 3.0, 30.0];
-
-fn negative_binomial(job: &Job<'_>, workspace: &mut Workspace) -> Result<GeneFit> {
-    let histogram = CountHistogram::new(job.counts.counts);
-    let coefficients = job.start((job.mean() / job.design.offset_moments().0).ln());
-    let start = Point { coefficients, shape: moment_alpha(job).ln() };
-    let limit = (SMALL / job.mean()).ln();
-    let leaves = |shape: f64, slope: f64| (shape < limit && slope < 0.0) || shape > LARGEST.ln();
-    let model = || Model::NegativeBinomial(&histogram);
-    let summit = job.climb(model(), start, workspace, leaves)?;
-    let summit = if summit.converged || summit.point.shape >= limit {
-        summit
-    } else {
-        match poisson_limit(job, &histogram, &summit, workspace)? {
-            Limit::Poisson(poisson) => return Ok(at_limit(job, &histogram, &poisson)),
-            Limit::Elsewhere(summit) => summit,
-        }
-    };
-    let mut fit = GeneFit::at_summit(&summit, job.design, 1.0);
-    let (alpha, sums) = (summit.point.shape.exp(), &summit.view.sums);
-    let theta = 1.0 / alpha;
-    fit.log_likelihood = summit.view.log_likelihood - histogram.log_factorials();
-    let saturated = histogram.sum(|y| y * y.ln() - (y + theta) * (alpha * y).ln_1p());
-    let reached = sums.count_predictor - sums.cumulant - alpha * sums.count_cumulant;
-    fit.deviance = 2.0 * (saturated - reached);
-    if let (Some((_, bend)), Status::Ok) = (summit.view.shape, fit.status) {
-        fit.theta = theta;
-        // At the optimum the second derivative transforms as a square.
-        fit.theta_se = theta / (-bend).sqrt();
-    }
-    Ok(fit)
-}
-
-enum Limit {
-    Poisson(Summit),
-    Elsewhere(Summit),
-}
-
-/// Decides whether the likelihood is largest at alpha = 0: the score there must
-/// not point to larger alpha, nor may another optimum be higher.
-fn poisson_limit(
-    job: &Job<'_>,
-    histogram: &CountHistogram,
-    left: &Summit,
-    workspace: &mut Workspace,
-) -> Result<Limit> {
-    use super::ascent::Objective;
-    use super::pass::Curvature::Expected;
-    let start = Point { coefficients: left.point.coefficients.clone(), shape: 0.0 };
-    let poisson = job.climb(Model::Poisson, start, workspace, |_, _| false)?;
-    let at =
-        |alpha: f64| Point { coefficients: poisson.point.coefficients.clone(), shape: alpha.ln() };
-    let mut looks = vec![];
-    {
-        let mut objective = job.likelihood(Model::NegativeBinomial(histogram), workspace);
-        let zero = objective.view(&at(VANISHING / job.mean()), Expected)?;
-        if zero.shape.is_some_and(|(slope, _)| slope > 0.0) {
-            looks.push((f64::INFINITY, at(SMALL / job.mean())));
-        }
-        for alpha in ALPHAS {
-            let seen = objective.view(&at(alpha), Expected)?;
-            if seen.log_likelihood > poisson.view.log_likelihood {
-                looks.push((seen.log_likelihood, at(alpha)));
-            }
-        }
-    }
-    looks.sort_by(|a, b| b.0.total_cmp(&a.0));
-    for (_, start) in looks {
-        let model = Model::NegativeBinomial(histogram);
-        let summit = job.climb(model, start, workspace, |_, _| false)?;
-        if summit.converged && summit.view.log_likelihood > poisson.view.log_likelihood {
-            return Ok(Limit::Elsewhere(summit));
-        }
-    }
-    Ok(Limit::Poisson(poisson))
-}
-
-fn at_limit(job: &Job<'_>, histogram: &CountHistogram, poisson: &Summit) -> GeneFit {
-    let mut fit = GeneFit::at_summit(poisson, job.design, 1.0);
-    fit.log_likelihood = poisson.view.log_likelihood - histogram.log_factorials();
-    fit.deviance = poisson_deviance(job, poisson);
-    if fit.status == Status::Ok {
-        fit.theta = f64::INFINITY;
-    }
-    fit
-}
-
-/// alpha by moments, as if size factors explained what differs between cells.
-fn moment_alpha(job: &Job<'_>) -> f64 {
-    let (n, mean) = (job.design.cells() as f64, job.mean());
-    let squares: f64 = job.counts.counts.iter().map(|y| y * y).sum();
-    let excess = (squares / n - mean) / (mean * mean);
-    let alpha = excess / (1.0 + job.design.offset_moments().1) - 1.0;
-    alpha.clamp(0.01, 100.0)
 }
 
 /// The signs with which coefficients go to infinity. The ascent has gone far

@@ -12,6 +12,7 @@ mod gaussian;
 mod solve;
 mod ascent;
 mod likelihood;
+mod negative_binomial;
 mod gene;
 
 pub use family::Family;
@@ -34,6 +35,20 @@ const CAPACITY: usize = 8 << 20;
 /// Where the matrix does not have the design's cells, a count is not what the
 /// family can be given, a shape leaves no degree of freedom, or the monitor is
 /// cancelled.
+///
+/// # Example
+/// ```
+/// use scoria_core::{Monitor, design::Design, source::Csc};
+/// use scoria_core::engine::glm::{Family, Options, fit_genes};
+///
+/// // One gene in four cells, two of them treated: counts 1, 3 and 4, 8.
+/// let counts = Csc::new(1, &[0, 1, 2, 3, 4], &[0; 4], &[1.0, 3.0, 4.0, 8.0])?;
+/// let design = Design::new(&[1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0], &[0.0; 4])?;
+/// let options = Options { family: Family::Poisson, max_iterations: 100 };
+/// let fit = fit_genes(&counts, &design, &options, 1, &Monitor::new())?;
+/// assert!((fit.coefficients[1] - (6.0f64 / 2.0).ln()).abs() < 1e-8);
+/// # Ok::<(), scoria_core::Error>(())
+/// ```
 pub fn fit_genes(
     counts: &Csc<'_>,
     design: &Design,
