@@ -21,7 +21,9 @@
 #'   \item{p_value}{two-sided p-value of the hypothesis that it is zero}
 #'   \item{normalized_effect}{`log2((m1 + 0.01) / (m0 + 0.01))`, where `m0` is the
 #'     mean that the first coefficient alone gives and `m1` the mean with this
-#'     coefficient added, both at size factor 1; 0 for the first coefficient}
+#'     coefficient added, both at size factor 1; 0 for the first coefficient. For
+#'     an infinite `estimate` it is finite, for the mean then is zero, and the
+#'     0.01 is not}
 #'   \item{model_component}{`"count"`}
 #'   \item{q_value}{`p_value`, adjusted over the genes of the table within each
 #'     term}

@@ -54,7 +54,7 @@ build_design <- function(formula, cells, n_cells, na_action = "fail",
                          call = caller_env()) {
   data <- formula_data(formula, cells, n_cells, call)
   used <- usable_cells(data, n_cells, na_action, call)
-  data <- data[used, , drop = FALSE]
+  if (length(used) < n_cells) data <- data[used, , drop = FALSE]
   frame <- rlang::try_fetch(
     stats::model.frame(
       formula, data,

@@ -26,7 +26,8 @@
 #'     theta}; coefficients and theta by maximum likelihood together. Standard
 #'     errors from the expected information, as [MASS::glm.nb()]; z tests.
 #'   * `"poisson"`: log link, variance equal to the mean; z tests.
-#'   * `"binomial"`: logit link; counts must be 0 or 1; z tests.
+#'   * `"binomial"`: logit link; genes with counts other than 0 and 1 fail; z
+#'     tests.
 #'   * `"gaussian"`: identity link, least squares; t tests.
 #' @param reduction_method Of a `cell_data_set`: the reduced dimension whose
 #'   clusters, partitions and pseudotime are offered to the formula. Default
@@ -61,8 +62,8 @@
 #' @section Size factors:
 #' They are taken from the column `Size_Factor` of the cells' metadata, as
 #' monocle3 keeps them; else from `sizeFactor`, as scran and scuttle do; else
-#' they are estimated as [each cell's total count over the geometric mean of all
-#' totals][colSums], as monocle3 does, with a warning, for totals over a few
+#' they are estimated as each cell's total count over the geometric mean of all
+#' totals, as monocle3 does, with a warning, for totals over a few
 #' genes make poor size factors. Size factors that are `NA`, zero or negative
 #' are an error.
 #'
@@ -80,7 +81,7 @@
 #' \describe{
 #'   \item{...}{the columns of the genes' metadata (`rowData`)}
 #'   \item{num_cells_expressed}{number of cells with a count above zero, unless
-#'     the metadata have it already}
+#'     the metadata have it already, which is believed, as in monocle3}
 #'   \item{gene_id}{the gene's row name; may occur more than once}
 #'   \item{model}{list of models, with methods for [coef()], [vcov()],
 #'     [confint()], [logLik()], [AIC()], [BIC()], [deviance()], [nobs()],
@@ -94,7 +95,8 @@
 #'
 #' @section Errors:
 #' All have the class `scoria_error`. Among them: `scoria_error_formula` (and
-#' `_terms`, `_missing`, `_levels`, which name the variables),
+#' `_terms`, `_missing` for NA, NaN and infinite values, `_levels`, which name the
+#' variables),
 #' `scoria_error_counts` (negative or missing counts, or counts that are not
 #' whole numbers in a family of counts), `scoria_error_size_factors`,
 #' `scoria_error_family`, `scoria_error_source`, `scoria_error_shape`.

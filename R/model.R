@@ -11,7 +11,8 @@
 #' @param parm Terms, by name or number. Default: all.
 #' @param level Confidence level. Default 0.95.
 #' @param newdata A data frame with the formula's variables, and with
-#'   `Size_Factor` where size factors are part of the model.
+#'   `Size_Factor` where size factors are part of the model. Required: a model
+#'   does not keep the cells that it was fitted to.
 #' @param type `"link"` (default) or `"response"`.
 #' @param ... Not used.
 #'
@@ -267,6 +268,8 @@ summary.scoria_model <- function(object, ...) {
   dimnames(coefficients) <- list(
     table$term, c("Estimate", "Std. Error", statistic, tail)
   )
+  # What the table says already need not be held twice.
+  object[c("coefficients", "working", "covariance")] <- NULL
   structure(
     list(coefficients = coefficients, model = object),
     class = "scoria_model_summary"

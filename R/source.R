@@ -38,16 +38,14 @@ as_source <- function(x, assay = NULL, cell_metadata = NULL,
 # What monocle3 adds: how many cells express each gene, and, for formulas, how
 # many genes each cell expresses.
 complete_source <- function(source) {
-  expressed <- source$counts@x > 0
-  genes <- nrow(source$counts)
-  if (is.null(source$genes$num_cells_expressed)) {
+  wanted <- is.null(source$genes$num_cells_expressed) ||
+    is.null(source$cells$num_genes_expressed)
+  if (wanted) {
+    expressed <- rust_value(rust_count_expressed(source$counts))
     source$genes$num_cells_expressed <-
-      tabulate(source$counts@i[expressed] + 1L, genes)
-  }
-  if (is.null(source$cells$num_genes_expressed)) {
-    cell <- rep(seq_len(ncol(source$counts)), diff(source$counts@p))
+      source$genes$num_cells_expressed %||% expressed$genes
     source$cells$num_genes_expressed <-
-      tabulate(cell[expressed], ncol(source$counts))
+      source$cells$num_genes_expressed %||% expressed$cells
   }
   source$genes$gene_id <- gene_names(source$counts)
   source

@@ -6,6 +6,7 @@ use extendr_api::prelude::*;
 use scoria_core::design::Design;
 use scoria_core::engine::glm::{Family, Options, fit_genes};
 use scoria_core::result::GlmTable;
+use scoria_core::source::count_expressed;
 use scoria_core::{Error, Monitor};
 
 /// @noRd
@@ -29,6 +30,16 @@ fn rust_fit_models(
             Ok((design, table))
         })?;
         Ok(as_list(&design, &table))
+    })
+}
+
+/// @noRd
+#[extendr]
+fn rust_count_expressed(counts: S4) -> Robj {
+    report(|| {
+        let slots = Slots::of(&counts)?;
+        let (by_gene, by_cell) = count_expressed(&slots.csc()?);
+        Ok(list!(genes = by_gene, cells = by_cell))
     })
 }
 
@@ -68,4 +79,5 @@ fn as_list(design: &Design, table: &GlmTable) -> List {
 extendr_module! {
     mod fit_models;
     fn rust_fit_models;
+    fn rust_count_expressed;
 }

@@ -1,5 +1,6 @@
 use super::Csc;
 use crate::{Error, Result};
+use rayon::prelude::*;
 use std::ops::Range;
 
 /// The counts of one gene: the cells where they are not zero, in increasing
@@ -30,6 +31,12 @@ pub enum CountKind {
 /// Some consecutive genes of a genes x cells matrix that is stored by cell.
 pub struct GeneBlock {
     genes: Range<usize>,
+    parts: Vec<Part>,
+}
+
+/// As many of them as one thread transposes.
+struct Part {
+    genes: Range<usize>,
     starts: Vec<usize>,
     cells: Vec<u32>,
     counts: Vec<f64>,
@@ -42,65 +49,97 @@ impl GeneBlock {
 
     /// The counts of one gene; `gene` counts from the matrix's first.
     pub fn gene(&self, gene: usize) -> GeneCounts<'_> {
-        let k = gene - self.genes.start;
-        let span = self.starts[k]..self.starts[k + 1];
-        GeneCounts { cells: &self.cells[span.clone()], counts: &self.counts[span] }
+        let part = &self.parts[self.parts.partition_point(|part| part.genes.end <= gene)];
+        let k = gene - part.genes.start;
+        let span = part.starts[k]..part.starts[k + 1];
+        GeneCounts { cells: &part.cells[span.clone()], counts: &part.counts[span] }
     }
 }
 
-/// Transposes a genes x cells matrix block by block: no block holds more than
-/// `capacity` counts (12 bytes each), unless a single gene has more.
+/// Transposes a genes x cells matrix block by block, with the threads of the
+/// current pool: no block holds more than `capacity` counts (12 bytes each),
+/// unless a single gene has more.
 ///
 /// Stored zeros are dropped. Values are assumed checked: see [`check_counts`].
 pub fn gene_blocks<'a>(
     matrix: &'a Csc<'a>,
     capacity: usize,
 ) -> impl Iterator<Item = GeneBlock> + 'a {
-    let mut expressed = vec![0usize; matrix.nrow()];
-    for cell in 0..matrix.ncol() {
-        let (genes, values) = matrix.column(cell);
-        for (&gene, _) in genes.iter().zip(values).filter(|(_, v)| **v != 0.0) {
-            expressed[gene as usize] += 1;
-        }
-    }
-    // Where each cell's column goes on: blocks are taken in order.
-    let mut cursors = vec![0usize; matrix.ncol()];
+    let expressed = count_stored(matrix);
     let mut next = 0;
     std::iter::from_fn(move || {
-        let start = next;
-        let mut starts = vec![0];
-        while next < matrix.nrow()
-            && (next == start || starts[next - start] + expressed[next] <= capacity)
-        {
-            starts.push(starts[next - start] + expressed[next]);
-            next += 1;
-        }
-        (next > start).then(|| transpose(matrix, start..next, starts, &mut cursors))
+        let genes = span(&expressed, next, capacity);
+        next = genes.end;
+        (!genes.is_empty()).then(|| {
+            let total: usize = expressed[genes.clone()].iter().sum();
+            let share = total.div_ceil(rayon::current_num_threads());
+            let mut spans = vec![];
+            let mut from = genes.start;
+            while from < genes.end {
+                let part = span(&expressed[..genes.end], from, share);
+                from = part.end;
+                spans.push(part);
+            }
+            let parts = spans.into_par_iter().map(|span| transpose(matrix, span, &expressed));
+            GeneBlock { genes, parts: parts.collect() }
+        })
     })
 }
 
-fn transpose(
-    matrix: &Csc<'_>,
-    genes: Range<usize>,
-    starts: Vec<usize>,
-    cursors: &mut [usize],
-) -> GeneBlock {
-    let total = *starts.last().expect("starts begins with zero");
+/// The genes from `start` on that hold no more than `capacity` counts; at least
+/// one, if there is one.
+fn span(expressed: &[usize], start: usize, capacity: usize) -> Range<usize> {
+    let mut held = 0;
+    let fits = |stored: &&usize| {
+        let first = held == 0;
+        held += **stored;
+        first || held <= capacity
+    };
+    start..start + expressed[start..].iter().take_while(fits).count()
+}
+
+/// How many counts other than zero each gene has.
+fn count_stored(matrix: &Csc<'_>) -> Vec<usize> {
+    let genes = matrix.nrow();
+    let count = |mut stored: Vec<usize>, cell: usize| {
+        let (genes, values) = matrix.column(cell);
+        for (&gene, _) in genes.iter().zip(values).filter(|(_, v)| **v != 0.0) {
+            stored[gene as usize] += 1;
+        }
+        stored
+    };
+    let add = |mut one: Vec<usize>, other: Vec<usize>| {
+        one.iter_mut().zip(other).for_each(|(a, b)| *a += b);
+        one
+    };
+    let cells = (0..matrix.ncol()).into_par_iter().with_min_len(1024);
+    cells.fold(|| vec![0; genes], count).reduce(|| vec![0; genes], add)
+}
+
+fn transpose(matrix: &Csc<'_>, genes: Range<usize>, expressed: &[usize]) -> Part {
+    let mut starts = vec![0];
+    for gene in genes.clone() {
+        starts.push(starts[gene - genes.start] + expressed[gene]);
+    }
+    let total = starts[genes.len()];
     let (mut cells, mut counts) = (vec![0u32; total], vec![0f64; total]);
     let mut ends = starts.clone();
-    for (cell, cursor) in cursors.iter_mut().enumerate() {
+    for cell in 0..matrix.ncol() {
         let (rows, values) = matrix.column(cell);
-        while *cursor < rows.len() && (rows[*cursor] as usize) < genes.end {
-            if values[*cursor] != 0.0 {
-                let end = &mut ends[rows[*cursor] as usize - genes.start];
+        let first = rows.partition_point(|&row| (row as usize) < genes.start);
+        for (&row, &value) in rows[first..].iter().zip(&values[first..]) {
+            if row as usize >= genes.end {
+                break;
+            }
+            if value != 0.0 {
+                let end = &mut ends[row as usize - genes.start];
                 cells[*end] = cell as u32;
-                counts[*end] = values[*cursor];
+                counts[*end] = value;
                 *end += 1;
             }
-            *cursor += 1;
         }
     }
-    GeneBlock { genes, starts, cells, counts }
+    Part { genes, starts, cells, counts }
 }
 
 /// Looks at every stored count.
@@ -108,23 +147,50 @@ fn transpose(
 /// # Errors
 /// [`Error::Count`] names the first that is not of the kind asked for.
 pub fn check_counts(matrix: &Csc<'_>, kind: CountKind) -> Result<()> {
-    let (fits, expected): (fn(f64) -> bool, _) = match kind {
-        CountKind::Whole => {
-            (|v| v >= 0.0 && v.is_finite() && v.fract() == 0.0, "whole numbers >= 0 are expected")
-        }
+    // Compiled once for each rule: there are many counts to look at.
+    match kind {
+        CountKind::Whole => check(matrix, is_whole, "whole numbers >= 0 are expected"),
         CountKind::NonNegative => {
-            (|v| v >= 0.0 && v.is_finite(), "finite numbers >= 0 are expected")
+            check(matrix, |v| v >= 0.0 && v.is_finite(), "finite numbers >= 0 are expected")
         }
-        CountKind::Finite => (f64::is_finite, "finite numbers are expected"),
-    };
-    for cell in 0..matrix.ncol() {
+        CountKind::Finite => check(matrix, f64::is_finite, "finite numbers are expected"),
+    }
+}
+
+/// By conversion, for without SSE4.1 `f64::fract` is a function of the library.
+fn is_whole(v: f64) -> bool {
+    const ALL_ABOVE: f64 = 9_007_199_254_740_992.0;
+    v >= 0.0 && (v as i64 as f64 == v || (v >= ALL_ABOVE && v.is_finite()))
+}
+
+fn check(
+    matrix: &Csc<'_>,
+    fits: impl Fn(f64) -> bool + Sync,
+    expected: &'static str,
+) -> Result<()> {
+    let wrong = |cell: usize| {
         let (genes, values) = matrix.column(cell);
-        if let Some(at) = values.iter().position(|&v| !fits(v)) {
-            let gene = genes[at] as usize + 1;
-            return Err(Error::Count { gene, cell: cell + 1, value: values[at], expected });
+        let at = values.iter().position(|&v| !fits(v))?;
+        let gene = genes[at] as usize + 1;
+        Some(Error::Count { gene, cell: cell + 1, value: values[at], expected })
+    };
+    let cells = (0..matrix.ncol()).into_par_iter().with_min_len(1024);
+    cells.find_map_first(wrong).map_or(Ok(()), Err)
+}
+
+/// How many cells have a count above zero, by gene; and how many genes do, by
+/// cell.
+pub fn count_expressed(matrix: &Csc<'_>) -> (Vec<i32>, Vec<i32>) {
+    let mut by_gene = vec![0; matrix.nrow()];
+    let mut by_cell = vec![0; matrix.ncol()];
+    for (cell, genes_here) in by_cell.iter_mut().enumerate() {
+        let (genes, values) = matrix.column(cell);
+        for (&gene, _) in genes.iter().zip(values).filter(|(_, v)| **v > 0.0) {
+            by_gene[gene as usize] += 1;
+            *genes_here += 1;
         }
     }
-    Ok(())
+    (by_gene, by_cell)
 }
 
 #[cfg(test)]
@@ -158,6 +224,12 @@ mod tests {
     }
 
     #[test]
+    fn expressed_cells_and_genes_are_counted() {
+        let matrix = Csc::new(4, &OFFSETS, &ROWS, &VALUES).unwrap();
+        assert_eq!(count_expressed(&matrix), (vec![2, 0, 1, 2], vec![2, 1, 2]));
+    }
+
+    #[test]
     fn counts_are_checked() {
         let kinds = [CountKind::Whole, CountKind::NonNegative, CountKind::Finite];
         let check = |value: f64| {
@@ -166,6 +238,7 @@ mod tests {
             kinds.map(|kind| check_counts(&matrix, kind).is_ok())
         };
         assert_eq!(check(1e9), [true, true, true]);
+        assert_eq!(check(1e300), [true, true, true]);
         assert_eq!(check(0.5), [false, true, true]);
         assert_eq!(check(-1.0), [false, false, true]);
         assert_eq!(check(f64::NAN), [false, false, false]);

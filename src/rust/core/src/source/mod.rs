@@ -5,5 +5,5 @@ mod genes;
 mod simulate;
 
 pub use csc::Csc;
-pub use genes::{CountKind, GeneBlock, GeneCounts, check_counts, gene_blocks};
+pub use genes::{CountKind, GeneBlock, GeneCounts, check_counts, count_expressed, gene_blocks};
 pub use simulate::{SimulatedCounts, Simulation, simulate_counts};

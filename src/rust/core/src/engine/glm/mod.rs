@@ -64,19 +64,19 @@ pub fn fit_genes(
         let what = "cells (more than columns of the design are needed)";
         return Err(Error::Shape { what, found: cells, expected: rank + 1 });
     }
-    check_counts(counts, options.family.counts())?;
     let mut table = GlmTable::with_capacity(rank, counts.nrow());
-    let pool = pool(threads)?;
-    for block in gene_blocks(counts, CAPACITY) {
-        let fit = |workspace: &mut Workspace, gene: usize| {
-            let fit = fit_gene(block.gene(gene), design, options, workspace, monitor)?;
-            monitor.tick()?;
-            Ok(fit)
-        };
-        let genes = block.genes().into_par_iter().with_max_len(1);
-        let fits: Result<Vec<GeneFit>> =
-            pool.install(|| genes.map_init(Workspace::new, fit).collect());
-        fits?.iter().for_each(|fit| table.push(fit));
-    }
-    Ok(table)
+    pool(threads)?.install(|| {
+        check_counts(counts, options.family.counts())?;
+        for block in gene_blocks(counts, CAPACITY) {
+            let fit = |workspace: &mut Workspace, gene: usize| {
+                let fit = fit_gene(block.gene(gene), design, options, workspace, monitor)?;
+                monitor.tick()?;
+                Ok(fit)
+            };
+            let genes = block.genes().into_par_iter().with_max_len(1);
+            let fits: Result<Vec<GeneFit>> = genes.map_init(Workspace::new, fit).collect();
+            fits?.iter().for_each(|fit| table.push(fit));
+        }
+        Ok(table)
+    })
 }
