@@ -12,12 +12,20 @@ pub trait Vector: Copy {
     /// [`f64::mul_add`] would be a library call.
     const FMA: bool;
     fn zero() -> Self;
+    /// Eight times the same.
+    fn splat(value: f64) -> Self;
     /// The eight doubles of a group; panics where the slice is shorter.
     fn load(values: &[f64], group: usize) -> Self;
     fn times(self, other: Self) -> Self;
     /// `self * other + sum`.
     fn times_plus(self, other: Self, sum: Self) -> Self;
     fn to_array(self) -> [f64; LANES];
+
+    /// Writes the eight doubles of a group; panics where the slice is shorter.
+    #[inline(always)]
+    fn store(self, values: &mut [f64], group: usize) {
+        values[group * LANES..][..LANES].copy_from_slice(&self.to_array());
+    }
 
     /// The sum of eight lanes, in a fixed order.
     #[inline(always)]
@@ -37,6 +45,11 @@ impl Vector for Plain {
     #[inline(always)]
     fn zero() -> Self {
         Self([0.0; LANES])
+    }
+
+    #[inline(always)]
+    fn splat(value: f64) -> Self {
+        Self([value; LANES])
     }
 
     #[inline(always)]
@@ -82,6 +95,11 @@ mod x86 {
         }
 
         #[inline(always)]
+        fn splat(value: f64) -> Self {
+            Self(unsafe { _mm512_set1_pd(value) })
+        }
+
+        #[inline(always)]
         fn load(values: &[f64], group: usize) -> Self {
             let eight = &values[group * LANES..][..LANES];
             Self(unsafe { _mm512_loadu_pd(eight.as_ptr()) })
@@ -114,6 +132,11 @@ mod x86 {
         #[inline(always)]
         fn zero() -> Self {
             unsafe { Self(_mm256_setzero_pd(), _mm256_setzero_pd()) }
+        }
+
+        #[inline(always)]
+        fn splat(value: f64) -> Self {
+            unsafe { Self(_mm256_set1_pd(value), _mm256_set1_pd(value)) }
         }
 
         #[inline(always)]

@@ -3,7 +3,7 @@
 
 use super::family::Cells;
 use crate::design::{BLOCK, Blocks};
-use crate::simd::{Kernel, LANES, Vector, fma, run};
+use crate::simd::{Kernel, LANES, Vector, run};
 use crate::source::GeneCounts;
 
 /// Which second derivatives a pass adds up.
@@ -154,11 +154,12 @@ fn shares<C: Cells, V: Vector>(
     sums: &mut Sums,
 ) {
     let w = workspace;
-    w.predictor.copy_from_slice(offset);
-    for (column, &c) in columns.chunks_exact(BLOCK).zip(coefficients) {
-        for (eta, &x) in w.predictor.iter_mut().zip(column) {
-            *eta = fma::<V>(c, x, *eta);
+    for group in 0..BLOCK / LANES {
+        let mut eta = V::load(offset, group);
+        for (column, &c) in columns.chunks_exact(BLOCK).zip(coefficients) {
+            eta = V::load(column, group).times_plus(V::splat(c), eta);
         }
+        eta.store(&mut w.predictor, group);
     }
     for i in 0..BLOCK {
         let share = cells.share::<V>(w.predictor[i]);
