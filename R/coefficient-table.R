@@ -13,8 +13,8 @@
 #' \describe{
 #'   \item{term}{column of the model matrix}
 #'   \item{estimate}{coefficient, on the scale of the link: natural logarithm,
-#'     logit in the family binomial; `NA` for an aliased term, `Inf` or `-Inf`
-#'     where there is no finite optimum}
+#'     logit in the family binomial; `NA` for an aliased term; `Inf`, `-Inf` or
+#'     `NA` where there is no finite optimum}
 #'   \item{std_err}{its standard error}
 #'   \item{test_val}{`estimate / std_err`: t in the families quasipoisson and
 #'     gaussian, else z}
@@ -97,6 +97,8 @@ normalized_effect <- function(model) {
   effect <- suppressWarnings(
     log2((raised + pseudocount) / (base + pseudocount))
   )
+  undetermined <- is.na(model$coefficients) | is.na(model$coefficients[1])
+  effect[undetermined] <- NA_real_
   effect[1] <- 0
   effect
 }

@@ -18,7 +18,7 @@
 #'
 #' @return
 #' * `coef()`: named vector, on the scale of the link; `NA` for aliased terms,
-#'   `Inf` or `-Inf` where there is no finite optimum.
+#'   `Inf`, `-Inf` or `NA` where there is no finite optimum.
 #' * `vcov()`: their covariance matrix, `NA` where there is none.
 #' * `confint()`: Wald intervals, from the t distribution in the families with
 #'   an estimated dispersion.
@@ -62,7 +62,9 @@ new_models <- function(gene_ids, model, columns) {
   working[columns$kept, ] <- columns$coefficients
   reported <- matrix(columns$coefficients, rank, genes)
   separated <- matrix(columns$separated, rank, genes)
-  reported[separated != 0L] <- separated[separated != 0L] * Inf
+  infinite <- separated == -1L | separated == 1L
+  reported[infinite] <- separated[infinite] * Inf
+  reported[separated == 2L] <- NA_real_
   estimates <- matrix(NA_real_, length(term), genes)
   estimates[columns$kept, ] <- reported
   covariance <- matrix(columns$covariance, ncol = genes)
@@ -145,7 +147,7 @@ vcov.scoria_model <- function(object, complete = TRUE, ...) {
   filled <- matrix(NA_real_, rank, rank)
   filled[upper.tri(filled, diag = TRUE)] <- object$covariance
   filled[lower.tri(filled)] <- t(filled)[lower.tri(filled)]
-  apart <- is.infinite(object$coefficients[kept])
+  apart <- !is.finite(object$coefficients[kept])
   filled[apart, ] <- NA_real_
   filled[, apart] <- NA_real_
   covariance <- matrix(

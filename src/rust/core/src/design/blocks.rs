@@ -39,6 +39,20 @@ impl Blocks {
         self.data.chunks_exact(stride).map(|block| block.split_at(BLOCK))
     }
 
+    /// All values, cell after cell.
+    pub fn rows(&self) -> Vec<f64> {
+        let p = self.columns;
+        let mut rows = vec![0.0; self.cells * p];
+        for ((_, columns), space) in self.iter().zip(rows.chunks_mut(BLOCK * p)) {
+            for (k, column) in columns.chunks_exact(BLOCK).enumerate() {
+                for (row, &x) in space.chunks_exact_mut(p).zip(column) {
+                    row[k] = x;
+                }
+            }
+        }
+        rows
+    }
+
     pub fn columns(&self) -> usize {
         self.columns
     }
@@ -76,6 +90,7 @@ mod tests {
         for cell in [0, 1, BLOCK - 1, BLOCK, n - 1] {
             assert_eq!(blocks.offset(cell), offset[cell]);
             assert_eq!(blocks.value(cell, 1), columns[1][cell]);
+            assert_eq!(blocks.rows()[2 * cell + 1], columns[1][cell]);
         }
         let last = blocks.iter().last().unwrap();
         assert_eq!(last.0[3..], [PADDING; BLOCK - 3]);

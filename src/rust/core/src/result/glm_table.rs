@@ -1,4 +1,4 @@
-use crate::engine::glm::GeneFit;
+use crate::engine::glm::{Estimate, GeneFit};
 
 /// Fitted genes, column by column; matrices have one column a gene.
 #[derive(Debug, Default, PartialEq)]
@@ -8,7 +8,8 @@ pub struct GlmTable {
     pub status: Vec<i32>,
     /// rank x genes.
     pub coefficients: Vec<f64>,
-    /// rank x genes: -1, 0 or 1.
+    /// rank x genes: 0 for a finite estimate, -1 or 1 for one that is infinite, 2
+    /// where the data do not determine it.
     pub separated: Vec<i32>,
     /// rank (rank + 1) / 2 x genes.
     pub covariance: Vec<f64>,
@@ -34,7 +35,11 @@ impl GlmTable {
     pub fn push(&mut self, fit: &GeneFit) {
         self.status.push(fit.status as i32);
         self.coefficients.extend_from_slice(&fit.coefficients);
-        self.separated.extend(fit.separated.iter().map(|&s| i32::from(s)));
+        self.separated.extend(fit.estimates.iter().map(|estimate| match estimate {
+            Estimate::Finite => 0,
+            Estimate::Infinite(sign) => i32::from(*sign),
+            Estimate::None => 2,
+        }));
         self.covariance.extend_from_slice(&fit.covariance);
         self.theta.push(fit.theta);
         self.theta_se.push(fit.theta_se);

@@ -2,15 +2,13 @@
 //! basis and, where the family has one, in the logarithm of its shape.
 
 use super::pass::{Curvature, Sums};
-use super::solve::{inner, solve, solve_near};
+use super::solve::{Solution, inner, solve};
 use crate::Result;
 
 /// Squared distance to the optimum, in standard errors, at which to stop.
 const CONVERGED: f64 = 1e-16;
 /// Where rounding stops an ascent, this is still near enough.
 const NEAR_ENOUGH: f64 = 1e-13;
-/// And this where directions without information have made sums cancel.
-const NEAR_ENOUGH_APART: f64 = 1e-10;
 /// A step of this size in the basis, so near the optimum, is taken in a
 /// direction in which there is no optimum.
 const DIVERGING: f64 = 1e-5;
@@ -21,12 +19,9 @@ const SCORING_ITERATIONS: usize = 15;
 const SHAPE_STEP: f64 = 3.0;
 const PREDICTOR_STEP: f64 = 4.0;
 const HALVINGS: usize = 40;
-/// Each step towards an optimum at infinity is one unit long there, and shrinks
-/// the decrement by this range of factors. Such steps are stretched.
+/// A step towards an optimum at infinity multiplies the decrement by about
+/// 1 / e: this range of factors, twice in a row, is suspicious.
 const ENDLESS: std::ops::Range<f64> = 0.30..0.45;
-const STRETCH: f64 = 8.0;
-/// Where the end is near, steps are taken as they are.
-const NEAR: f64 = 1e-8;
 
 /// Where a log-likelihood is looked at.
 #[derive(Clone, Debug)]
@@ -56,19 +51,35 @@ pub struct Summit {
     pub point: Point,
     /// Seen with expected curvature.
     pub view: View,
-    /// Directions in which the likelihood keeps growing.
-    pub null: Vec<Vec<f64>>,
+    /// The last step that was thought of, in the basis.
+    pub step: Vec<f64>,
     /// Squared distance to the optimum that was left, in standard errors.
     pub decrement: f64,
     pub iterations: usize,
-    pub converged: bool,
+    pub end: End,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum End {
+    Converged,
+    /// It looks as if there were no optimum: steps do not become shorter.
+    Endless,
+    NotConverged,
 }
 
 struct Step {
     coefficients: Vec<f64>,
     shape: f64,
-    null: Vec<Vec<f64>>,
+    singular: bool,
     decrement: f64,
+}
+
+/// How long an ascent may take.
+#[derive(Clone, Copy)]
+pub struct Patience {
+    pub max_iterations: usize,
+    /// After how many of them to suspect that there is no optimum.
+    pub trusting: usize,
 }
 
 /// Climbs from `start`. `stop` is asked at each point whether to leave early,
@@ -76,52 +87,68 @@ struct Step {
 pub fn ascend(
     objective: &mut impl Objective,
     start: Point,
-    max_iterations: usize,
+    patience: Patience,
     stop: impl Fn(&Point, &View) -> bool,
 ) -> Result<Summit> {
-    let mut point = start;
-    let mut curvature = Curvature::Expected;
-    let mut view = objective.view(&point, curvature)?;
-    let mut iterations = 1;
+    let mut path = Path { point: start, curvature: Curvature::Expected, iterations: 1 };
+    let mut view = objective.view(&path.point, path.curvature)?;
     let mut before = f64::INFINITY;
+    let mut suspicions = 0;
     loop {
-        let Some(step) = newton(&view, curvature) else {
-            return finish(objective, point, view, curvature, None, iterations);
+        let Some(step) = newton(&view, path.curvature) else {
+            return path.end(objective, view, None, End::NotConverged);
         };
         // What no longer shrinks is the rounding of sums over huge counts.
-        let enough = if step.null.is_empty() { NEAR_ENOUGH } else { NEAR_ENOUGH_APART };
-        let rounding = step.decrement <= enough && step.decrement > 0.25 * before;
-        let endless = step.decrement > NEAR && ENDLESS.contains(&(step.decrement / before));
+        let rounding = step.decrement <= NEAR_ENOUGH && step.decrement > 0.25 * before;
+        if (step.decrement <= CONVERGED || rounding) && concave(&view) {
+            let end = if diverges(&step) { End::Endless } else { End::Converged };
+            path.point = advance(&path.point, &step, 1.0);
+            return path.end(objective, view, Some(step), end);
+        }
+        let endless = step.singular || ENDLESS.contains(&(step.decrement / before));
+        suspicions = if endless { suspicions + 1 } else { 0 };
         before = step.decrement;
-        let within = (step.decrement <= CONVERGED || rounding) && concave(&view);
-        if within {
-            let last = without_divergence(step, &view);
-            let close = advance(&point, &last, 1.0);
-            return finish(objective, close, view, curvature, Some(last), iterations);
+        if suspicions >= 2 && path.iterations >= patience.trusting {
+            return path.end(objective, view, Some(step), End::Endless);
         }
-        if iterations >= max_iterations || stop(&point, &view) {
-            return finish(objective, point, view, curvature, None, iterations);
+        if path.iterations >= patience.max_iterations || stop(&path.point, &view) {
+            return path.end(objective, view, Some(step), End::NotConverged);
         }
-        if iterations >= SCORING_ITERATIONS && view.shape.is_some() {
-            curvature = Curvature::Observed;
+        if path.iterations >= SCORING_ITERATIONS && view.shape.is_some() {
+            path.curvature = Curvature::Observed;
         }
-        if endless {
-            let far = stretched(&step);
-            let seen = objective.view(&advance(&point, &far, 1.0), curvature)?;
-            iterations += 1;
-            if seen.log_likelihood > view.log_likelihood {
-                (point, view) = (advance(&point, &far, 1.0), seen);
-                continue;
-            }
-        }
-        match climb(objective, &point, &view, &step, curvature, &mut iterations)? {
-            Some((higher, seen)) => (point, view) = (higher, seen),
-            None => {
-                let near = step.decrement <= NEAR_ENOUGH_APART && concave(&view);
-                let step = near.then(|| without_divergence(step, &view));
-                return finish(objective, point, view, curvature, step, iterations);
-            }
-        }
+        let Some(higher) = climb(objective, &mut path, &view, &step)? else {
+            let near = step.decrement <= NEAR_ENOUGH && concave(&view) && !diverges(&step);
+            let end = if near { End::Converged } else { End::NotConverged };
+            return path.end(objective, view, Some(step), end);
+        };
+        view = higher;
+    }
+}
+
+/// Where an ascent is.
+struct Path {
+    point: Point,
+    curvature: Curvature,
+    iterations: usize,
+}
+
+impl Path {
+    fn end(
+        self,
+        objective: &mut impl Objective,
+        view: View,
+        step: Option<Step>,
+        end: End,
+    ) -> Result<Summit> {
+        let view = match self.curvature {
+            Curvature::Expected => view,
+            Curvature::Observed => objective.view(&self.point, Curvature::Expected)?,
+        };
+        let decrement = step.as_ref().map_or(f64::NAN, |step| step.decrement);
+        let zero = || vec![0.0; self.point.coefficients.len()];
+        let step = step.map_or_else(zero, |step| step.coefficients);
+        Ok(Summit { point: self.point, view, step, decrement, iterations: self.iterations, end })
     }
 }
 
@@ -130,17 +157,16 @@ fn newton(view: &View, curvature: Curvature) -> Option<Step> {
     let Some((slope, bend)) = view.shape else {
         let solution = solve(&view.sums.information, &view.sums.score)?;
         let decrement = inner(&solution.step, &view.sums.score);
-        let (coefficients, null) = (solution.step, solution.null);
-        return Some(Step { coefficients, shape: 0.0, null, decrement });
+        let Solution { step: coefficients, singular } = solution;
+        return Some(Step { coefficients, shape: 0.0, singular, decrement });
     };
-    let (mut coefficients, shape, null) = match curvature {
+    let (mut coefficients, shape, singular) = match curvature {
         Curvature::Expected => {
             let solution = solve(&view.sums.information, &view.sums.score)?;
             let shape = if bend < 0.0 { -slope / bend } else { slope.signum() };
-            (solution.step, shape, solution.null)
+            (solution.step, shape, solution.singular)
         }
         Curvature::Observed => {
-            let p = view.sums.score.len();
             let mut triangle = view.sums.information.clone();
             triangle.extend(view.sums.cross.iter().map(|c| -c));
             triangle.push(-bend);
@@ -148,8 +174,7 @@ fn newton(view: &View, curvature: Curvature) -> Option<Step> {
             gradient.push(slope);
             let mut solution = solve(&triangle, &gradient)?;
             let shape = solution.step.pop().expect("the shape's step is the last");
-            solution.null.iter_mut().for_each(|direction| direction.truncate(p));
-            (solution.step, shape, solution.null)
+            (solution.step, shape, solution.singular)
         }
     };
     let decrement = inner(&coefficients, &view.sums.score) + slope * shape;
@@ -157,32 +182,26 @@ fn newton(view: &View, curvature: Curvature) -> Option<Step> {
     if curvature == Curvature::Observed && limited != shape {
         coefficients.iter_mut().for_each(|c| *c *= limited / shape);
     }
-    Some(Step { coefficients, shape: limited, null, decrement })
-}
-
-fn stretched(step: &Step) -> Step {
-    let coefficients = step.coefficients.iter().map(|s| STRETCH * s).collect();
-    Step { coefficients, null: vec![], ..*step }
+    Some(Step { coefficients, shape: limited, singular, decrement })
 }
 
 /// Takes the step, or as much of it as climbs; counts each look.
 fn climb(
     objective: &mut impl Objective,
-    from: &Point,
+    path: &mut Path,
     view: &View,
     step: &Step,
-    curvature: Curvature,
-    iterations: &mut usize,
-) -> Result<Option<(Point, View)>> {
+) -> Result<Option<View>> {
     // Sums over many cells are rounded.
     let slack = 1e-9 + 1e-11 * view.log_likelihood.abs();
     let mut factor = 1.0;
     for attempt in 0..HALVINGS {
-        let point = advance(from, step, factor);
-        let seen = objective.view(&point, curvature)?;
-        *iterations += 1;
+        let point = advance(&path.point, step, factor);
+        let seen = objective.view(&point, path.curvature)?;
+        path.iterations += 1;
         if seen.log_likelihood >= view.log_likelihood - slack {
-            return Ok(Some((point, seen)));
+            path.point = point;
+            return Ok(Some(seen));
         }
         factor *= 0.5;
         if attempt == 0 {
@@ -191,23 +210,6 @@ fn climb(
         }
     }
     Ok(None)
-}
-
-fn finish(
-    objective: &mut impl Objective,
-    point: Point,
-    view: View,
-    curvature: Curvature,
-    last: Option<Step>,
-    iterations: usize,
-) -> Result<Summit> {
-    let view = match curvature {
-        Curvature::Expected => view,
-        Curvature::Observed => objective.view(&point, Curvature::Expected)?,
-    };
-    let converged = last.is_some();
-    let (null, decrement) = last.map_or((vec![], f64::NAN), |step| (step.null, step.decrement));
-    Ok(Summit { point, view, null, decrement, iterations, converged })
 }
 
 fn advance(from: &Point, step: &Step, factor: f64) -> Point {
@@ -219,14 +221,6 @@ fn concave(view: &View) -> bool {
     view.shape.is_none_or(|(_, bend)| bend < 0.0)
 }
 
-/// The last step, but for the directions in which no step would be the last.
-fn without_divergence(step: Step, view: &View) -> Step {
-    let longest = step.coefficients.iter().fold(0.0f64, |m, s| m.max(s.abs()));
-    if longest <= DIVERGING && step.null.is_empty() {
-        return step;
-    }
-    match solve_near(&view.sums.information, &view.sums.score, DIVERGING) {
-        Some(solution) => Step { coefficients: solution.step, null: solution.null, ..step },
-        None => step,
-    }
+fn diverges(step: &Step) -> bool {
+    step.singular || step.coefficients.iter().any(|s| s.abs() > DIVERGING)
 }

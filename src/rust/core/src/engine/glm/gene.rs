@@ -1,16 +1,18 @@
 //! One gene, one model: from where to start to what is reported.
 
-use super::ascent::{Point, Summit, ascend};
+use super::ascent::{End, Patience, Point, Summit, ascend};
 use super::family::Family;
 use super::gaussian::least_squares;
 use super::likelihood::{Likelihood, Model};
+use super::limit::in_the_limit;
 use super::negative_binomial::negative_binomial;
 use super::pass::Workspace;
-use super::solve::{inner, inverse};
+use super::separation::{self, Estimate, Limit};
+use super::solve::inverse;
 use crate::design::Design;
 use crate::source::GeneCounts;
 use crate::special::CountHistogram;
-use crate::{Monitor, Result};
+use crate::{Error, Monitor, Result};
 
 /// How a gene's fit ended.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -33,10 +35,10 @@ pub struct GeneFit {
     pub status: Status,
     /// Finite coefficients that reproduce the fitted means.
     pub coefficients: Vec<f64>,
-    /// Direction in which the likelihood keeps growing, by coefficient: -1, 1,
-    /// or 0 where there is an optimum.
-    pub separated: Vec<i8>,
-    /// Covariance of the coefficients, lower triangle row after row.
+    /// What the data say of each coefficient.
+    pub estimates: Vec<Estimate>,
+    /// Covariance of the coefficients, lower triangle row after row; without
+    /// meaning for those that are not finite.
     pub covariance: Vec<f64>,
     /// Of the negative binomial: variance = mu + mu² / theta. Infinite in the
     /// Poisson limit.
@@ -73,16 +75,70 @@ pub fn fit_gene(
     workspace: &mut Workspace,
     monitor: &Monitor,
 ) -> Result<GeneFit> {
+    let rank = design.rank();
     if counts.cells.is_empty() {
-        return Ok(GeneFit::failed(Status::AllZero, design.rank()));
+        return Ok(GeneFit::failed(Status::AllZero, rank));
     }
-    let job = Job { counts, design, max_iterations: options.max_iterations, monitor };
-    match options.family {
-        Family::Gaussian => Ok(gaussian(&job)),
-        Family::Binomial => binomial(&job, workspace),
-        Family::Poisson => poisson(&job, workspace),
-        Family::QuasiPoisson => quasi_poisson(&job, workspace),
-        Family::NegativeBinomial => negative_binomial(&job, workspace),
+    if options.family == Family::Binomial {
+        if counts.counts.iter().any(|&y| y != 1.0) {
+            return Ok(GeneFit::failed(Status::NotBinary, rank));
+        }
+        if counts.cells.len() == design.cells() {
+            return Ok(GeneFit::failed(Status::AllOne, rank));
+        }
+    }
+    let max_iterations = options.max_iterations;
+    let freedom = (design.cells() - rank) as f64;
+    let job = Job { counts, design, max_iterations, freedom, monitor };
+    if options.family == Family::Gaussian {
+        return Ok(gaussian(&job));
+    }
+    let detour = match separation::of_unsupported_columns(design, counts) {
+        Some(limit) => Detour::Separated { limit, iterations: 0 },
+        None => match climb_family(&job, options.family, workspace) {
+            Ok(fit) => return Ok(fit),
+            Err(detour) => detour,
+        },
+    };
+    match detour {
+        Detour::Failed(error) => Err(error),
+        Detour::Separated { limit, iterations } => {
+            let mut fit = in_the_limit(&job, options.family, limit, workspace)?;
+            fit.iterations += iterations;
+            Ok(fit)
+        }
+    }
+}
+
+/// Why an ascent does not end in a fit.
+pub(super) enum Detour {
+    Failed(Error),
+    /// There is no optimum, as was seen after so many passes.
+    Separated {
+        limit: Limit,
+        iterations: usize,
+    },
+}
+
+impl From<Error> for Detour {
+    fn from(error: Error) -> Self {
+        Detour::Failed(error)
+    }
+}
+
+pub(super) type Climbed<T> = std::result::Result<T, Detour>;
+
+pub(super) fn climb_family(
+    job: &Job<'_>,
+    family: Family,
+    workspace: &mut Workspace,
+) -> Climbed<GeneFit> {
+    match family {
+        Family::Binomial => binomial(job, workspace),
+        Family::Poisson => poisson(job, workspace),
+        Family::QuasiPoisson => quasi_poisson(job, workspace),
+        Family::NegativeBinomial => negative_binomial(job, workspace),
+        Family::Gaussian => Ok(gaussian(job)),
     }
 }
 
@@ -91,7 +147,7 @@ impl GeneFit {
         Self {
             status,
             coefficients: vec![f64::NAN; rank],
-            separated: vec![0; rank],
+            estimates: vec![Estimate::Finite; rank],
             covariance: vec![f64::NAN; rank * (rank + 1) / 2],
             theta: f64::NAN,
             theta_se: f64::NAN,
@@ -110,10 +166,10 @@ impl GeneFit {
         let mut fit = Self::failed(Status::NotConverged, rank);
         fit.iterations = summit.iterations;
         fit.decrement = summit.decrement;
-        let Some(unscaled) = inverse(&summit.view.sums.information, rank, summit.null.len()) else {
+        let Some(unscaled) = inverse(&summit.view.sums.information, rank) else {
             return fit;
         };
-        if !summit.converged {
+        if summit.end != End::Converged {
             return fit;
         }
         fit.status = Status::Ok;
@@ -121,7 +177,6 @@ impl GeneFit {
         fit.covariance = basis.named_covariance(&unscaled);
         fit.covariance.iter_mut().for_each(|v| *v *= dispersion);
         fit.dispersion = dispersion;
-        fit.separated = separated(summit, design);
         fit
     }
 }
@@ -130,22 +185,50 @@ impl GeneFit {
 pub(super) struct Job<'a> {
     pub(super) counts: GeneCounts<'a>,
     pub(super) design: &'a Design,
-    max_iterations: usize,
-    monitor: &'a Monitor,
+    pub(super) max_iterations: usize,
+    /// Residual degrees of freedom of the whole gene.
+    pub(super) freedom: f64,
+    pub(super) monitor: &'a Monitor,
 }
 
 impl Job<'_> {
+    /// Climbs until the optimum is reached, or known not to exist.
     pub(super) fn climb(
         &self,
         model: Model<'_>,
         start: Point,
         workspace: &mut Workspace,
         stop: impl Fn(f64, f64) -> bool,
-    ) -> Result<Summit> {
+    ) -> Climbed<Summit> {
+        let binomial = matches!(model, Model::Bernoulli);
+        let origin = start.coefficients.clone();
         let mut objective = self.likelihood(model, workspace);
-        ascend(&mut objective, start, self.max_iterations, |point, view| {
-            view.shape.is_some_and(|(slope, _)| stop(point.shape, slope))
-        })
+        let mut patience = Patience { max_iterations: self.max_iterations, trusting: 0 };
+        let (mut from, mut taken) = (start, 0);
+        loop {
+            let mut summit = ascend(&mut objective, from, patience, |point, view| {
+                view.shape.is_some_and(|(slope, _)| stop(point.shape, slope))
+            })?;
+            taken += summit.iterations;
+            summit.iterations = taken;
+            let exhausted = summit.iterations >= self.max_iterations;
+            if summit.end == End::Converged || (summit.end == End::NotConverged && !exhausted) {
+                return Ok(summit);
+            }
+            let at = &summit.point.coefficients;
+            let way = at.iter().zip(&origin).map(|(to, from)| to - from).collect();
+            let moves = [way, summit.step.clone()];
+            let (design, counts) = (self.design, self.counts);
+            if let Some(limit) = separation::suggested(design, counts, at, &moves, binomial) {
+                return Err(Detour::Separated { limit, iterations: taken });
+            }
+            if exhausted {
+                return Ok(summit);
+            }
+            patience.max_iterations = self.max_iterations - taken;
+            patience.trusting += 4;
+            from = summit.point;
+        }
     }
 
     pub(super) fn likelihood<'b>(
@@ -161,31 +244,10 @@ impl Job<'_> {
         self.counts.total() / self.design.cells() as f64
     }
 
-    /// The constant mean that the offsets allow, as coefficients of the basis;
-    /// and far out in the directions of columns that no count supports, whose
-    /// coefficients have no optimum.
+    /// Coefficients of a constant predictor, or of what the design has nearest
+    /// to it.
     pub(super) fn start(&self, predictor: f64) -> Vec<f64> {
-        const FAR: f64 = 40.0;
-        let design = self.design;
-        let mut start: Vec<f64> = design.constant().iter().map(|c| c * predictor).collect();
-        for kept in 0..design.rank() {
-            let (low, high) = design.extremes(kept);
-            let one_sided = low >= 0.0 || high <= 0.0;
-            if one_sided && self.unsupported(kept, low.abs().max(high.abs())) {
-                let mut named = vec![0.0; design.rank()];
-                named[kept] = if low >= 0.0 { -FAR / high } else { -FAR / low };
-                let shift = design.basis().coordinates(&named);
-                start.iter_mut().zip(shift).for_each(|(s, d)| *s += d);
-            }
-        }
-        start
-    }
-
-    /// Whether a column is zero in every cell that has a count.
-    fn unsupported(&self, kept: usize, largest: f64) -> bool {
-        let rounding = 1e-9 * largest;
-        let value = |&cell: &u32| self.design.value(cell as usize, kept);
-        self.counts.cells.iter().all(|cell| value(cell).abs() <= rounding)
+        self.design.constant().iter().map(|c| c * predictor).collect()
     }
 }
 
@@ -207,15 +269,11 @@ fn gaussian(job: &Job<'_>) -> GeneFit {
     fit
 }
 
-fn binomial(job: &Job<'_>, workspace: &mut Workspace) -> Result<GeneFit> {
-    let rank = job.design.rank();
-    if job.counts.counts.iter().any(|&y| y != 1.0) {
-        return Ok(GeneFit::failed(Status::NotBinary, rank));
-    }
-    if job.counts.cells.len() == job.design.cells() {
-        return Ok(GeneFit::failed(Status::AllOne, rank));
-    }
-    let (mean, exposure) = (job.mean(), job.design.offset_moments().0);
+fn binomial(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
+    // What separation leaves may be all zeros or all ones.
+    let half = 0.5 / job.design.cells() as f64;
+    let mean = job.mean().clamp(half, 1.0 - half);
+    let exposure = job.design.offset_moments().0;
     let start = job.start((mean / (1.0 - mean)).ln() - exposure.ln());
     let start = Point { coefficients: start, shape: 0.0 };
     let summit = job.climb(Model::Bernoulli, start, workspace, |_, _| false)?;
@@ -225,7 +283,7 @@ fn binomial(job: &Job<'_>, workspace: &mut Workspace) -> Result<GeneFit> {
     Ok(fit)
 }
 
-fn poisson(job: &Job<'_>, workspace: &mut Workspace) -> Result<GeneFit> {
+fn poisson(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
     let summit = poisson_summit(job, workspace)?;
     let mut fit = GeneFit::at_summit(&summit, job.design, 1.0);
     let log_factorials = CountHistogram::new(job.counts.counts).log_factorials();
@@ -234,18 +292,17 @@ fn poisson(job: &Job<'_>, workspace: &mut Workspace) -> Result<GeneFit> {
     Ok(fit)
 }
 
-fn quasi_poisson(job: &Job<'_>, workspace: &mut Workspace) -> Result<GeneFit> {
+fn quasi_poisson(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
     let summit = poisson_summit(job, workspace)?;
     let sums = &summit.view.sums;
     // Sum of (y - mu)² / mu, from the cells with counts and the totals.
     let pearson = sums.count2_over_mean - 2.0 * job.counts.total() + sums.mean;
-    let freedom = (job.design.cells() - job.design.rank()) as f64;
-    let mut fit = GeneFit::at_summit(&summit, job.design, pearson.max(0.0) / freedom);
+    let mut fit = GeneFit::at_summit(&summit, job.design, pearson.max(0.0) / job.freedom);
     fit.deviance = poisson_deviance(job, &summit);
     Ok(fit)
 }
 
-fn poisson_summit(job: &Job<'_>, workspace: &mut Workspace) -> Result<Summit> {
+fn poisson_summit(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<Summit> {
     let start = job.start((job.mean() / job.design.offset_moments().0).ln());
     let start = Point { coefficients: start, shape: 0.0 };
     job.climb(Model::Poisson, start, workspace, |_, _| false)
@@ -254,27 +311,4 @@ fn poisson_summit(job: &Job<'_>, workspace: &mut Workspace) -> Result<Summit> {
 pub(super) fn poisson_deviance(job: &Job<'_>, summit: &Summit) -> f64 {
     let saturated: f64 = job.counts.counts.iter().map(|y| y * y.ln() - y).sum();
     2.0 * (saturated - summit.view.log_likelihood)
-}
-
-/// The signs with which coefficients go to infinity. The ascent has gone far
-/// along the null directions, and nowhere else.
-fn separated(summit: &Summit, design: &Design) -> Vec<i8> {
-    /// A share of a direction below this is rounding.
-    const ROUNDING: f64 = 1e-6;
-    let mut far = vec![0.0; design.rank()];
-    for direction in &summit.null {
-        let length = inner(direction, &summit.point.coefficients);
-        far.iter_mut().zip(direction).for_each(|(f, d)| *f += length * d);
-    }
-    let named = design.basis().named(&far);
-    let shares = named.iter().enumerate().map(|(k, d)| d * design.basis().scale(k));
-    let shares: Vec<f64> = shares.collect();
-    let largest = shares.iter().fold(0.0f64, |m, s| m.max(s.abs()));
-    let sign = |share: f64| if share.abs() > ROUNDING * largest { share.signum() as i8 } else { 0 };
-    // Nothing is far where nothing is null.
-    if summit.null.is_empty() {
-        vec![0; named.len()]
-    } else {
-        shares.into_iter().map(sign).collect()
-    }
 }

@@ -11,13 +11,16 @@ mod pass;
 mod gaussian;
 mod solve;
 mod ascent;
+mod separation;
 mod likelihood;
 mod negative_binomial;
+mod limit;
 mod gene;
 
 pub use family::Family;
 pub use gene::{GeneFit, Options, Status, fit_gene};
 pub use pass::Workspace;
+pub use separation::Estimate;
 
 use crate::design::Design;
 use crate::result::GlmTable;

@@ -1,11 +1,10 @@
 //! The negative binomial: coefficients and alpha = 1 / theta together, and the
 //! Poisson limit.
 
-use super::ascent::{Objective, Point, Summit};
-use super::gene::{GeneFit, Job, Status, poisson_deviance};
+use super::ascent::{End, Objective, Point, Summit};
+use super::gene::{Climbed, GeneFit, Job, Status, poisson_deviance};
 use super::likelihood::Model;
 use super::pass::{Curvature, Workspace};
-use crate::Result;
 use crate::special::CountHistogram;
 
 /// The smallest alpha, times the mean count, that the ascent follows: below it
@@ -19,7 +18,7 @@ const LARGEST: f64 = 1e12;
 const ALPHAS: [f64; 4] = [0.03, 0.3, 3.0, 30.0];
 
 /// The maximum over coefficients and alpha >= 0.
-pub fn negative_binomial(job: &Job<'_>, workspace: &mut Workspace) -> Result<GeneFit> {
+pub fn negative_binomial(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
     let histogram = CountHistogram::new(job.counts.counts);
     let coefficients = job.start((job.mean() / job.design.offset_moments().0).ln());
     let start = Point { coefficients, shape: moment_alpha(job).ln() };
@@ -27,7 +26,7 @@ pub fn negative_binomial(job: &Job<'_>, workspace: &mut Workspace) -> Result<Gen
     let leaves = |shape: f64, slope: f64| (shape < limit && slope < 0.0) || shape > LARGEST.ln();
     let model = || Model::NegativeBinomial(&histogram);
     let summit = job.climb(model(), start, workspace, leaves)?;
-    let summit = if summit.converged || summit.point.shape >= limit {
+    let summit = if summit.end == End::Converged || summit.point.shape >= limit {
         summit
     } else {
         match poisson_limit(job, &histogram, &summit, workspace)? {
@@ -62,7 +61,7 @@ fn poisson_limit(
     histogram: &CountHistogram,
     left: &Summit,
     workspace: &mut Workspace,
-) -> Result<Limit> {
+) -> Climbed<Limit> {
     let start = Point { coefficients: left.point.coefficients.clone(), shape: 0.0 };
     let poisson = job.climb(Model::Poisson, start, workspace, |_, _| false)?;
     let at =
@@ -85,7 +84,8 @@ fn poisson_limit(
     for (_, start) in looks {
         let model = Model::NegativeBinomial(histogram);
         let summit = job.climb(model, start, workspace, |_, _| false)?;
-        if summit.converged && summit.view.log_likelihood > poisson.view.log_likelihood {
+        if summit.end == End::Converged && summit.view.log_likelihood > poisson.view.log_likelihood
+        {
             return Ok(Limit::Elsewhere(summit));
         }
     }
