@@ -117,6 +117,13 @@ formula_data <- function(formula, cells, n_cells, call) {
 
 # Cells whose covariates can be used: all, or the call fails.
 usable_cells <- function(data, n_cells, na_action, call) {
+  clean <- function(column) {
+    if (is.numeric(column)) all(is.finite(column)) else !anyNA(column)
+  }
+  data <- data[!vapply(data, clean, NA)]
+  if (length(data) == 0) {
+    return(seq_len(n_cells))
+  }
   is_missing <- function(column) {
     missing <- is.na(column)
     if (is.matrix(missing)) rowSums(missing) > 0 else missing

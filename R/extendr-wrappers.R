@@ -7,7 +7,7 @@ NULL
 rust_fit_models <- function(counts, design, offset, options, progress) .Call(wrap__rust_fit_models, counts, design, offset, options, progress)
 
 #' @noRd
-rust_count_expressed <- function(counts) .Call(wrap__rust_count_expressed, counts)
+rust_count_expressed <- function(counts, threads) .Call(wrap__rust_count_expressed, counts, threads)
 
 #' @noRd
 rust_simulate_counts <- function(options, threads, progress) .Call(wrap__rust_simulate_counts, options, threads, progress)

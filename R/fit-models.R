@@ -133,7 +133,7 @@ fit_models <- function(cds, model_formula_str,
   threads <- resolve_threads(cores, arg = "cores")
   formula <- parse_formula(model_formula_str, env = caller_env())
   source <- as_source(
-    cds, assay, cell_metadata, gene_metadata, reduction_method
+    cds, assay, cell_metadata, gene_metadata, reduction_method, threads
   )
 
   model <- prepare_model(source, formula, family, size_factors, na_action)

@@ -8,7 +8,7 @@
 
 as_source <- function(x, assay = NULL, cell_metadata = NULL,
                       gene_metadata = NULL, reduction_method = "UMAP",
-                      call = caller_env()) {
+                      threads = 1L, call = caller_env()) {
   if ("cell_data_set" %in% class(x)) {
     source <- read_cell_data_set(x, assay, reduction_method, call)
   } else if (is(x, "SummarizedExperiment")) {
@@ -32,16 +32,16 @@ as_source <- function(x, assay = NULL, cell_metadata = NULL,
       "source", call
     )
   }
-  complete_source(source)
+  complete_source(source, threads)
 }
 
 # What monocle3 adds: how many cells express each gene, and, for formulas, how
 # many genes each cell expresses.
-complete_source <- function(source) {
+complete_source <- function(source, threads) {
   wanted <- is.null(source$genes$num_cells_expressed) ||
     is.null(source$cells$num_genes_expressed)
   if (wanted) {
-    expressed <- rust_value(rust_count_expressed(source$counts))
+    expressed <- rust_value(rust_count_expressed(source$counts, threads))
     source$genes$num_cells_expressed <-
       source$genes$num_cells_expressed %||% expressed$genes
     source$cells$num_genes_expressed <-

@@ -7,7 +7,7 @@ use scoria_core::design::Design;
 use scoria_core::engine::glm::{Family, Options, fit_genes};
 use scoria_core::result::GlmTable;
 use scoria_core::source::count_expressed;
-use scoria_core::{Error, Monitor};
+use scoria_core::{Error, Monitor, pool};
 
 /// @noRd
 #[extendr]
@@ -35,10 +35,11 @@ fn rust_fit_models(
 
 /// @noRd
 #[extendr]
-fn rust_count_expressed(counts: S4) -> Robj {
+fn rust_count_expressed(counts: S4, threads: i32) -> Robj {
     report(|| {
         let slots = Slots::of(&counts)?;
-        let (by_gene, by_cell) = count_expressed(&slots.csc()?);
+        let counts = slots.csc()?;
+        let (by_gene, by_cell) = pool(threads as usize)?.install(|| count_expressed(&counts));
         Ok(list!(genes = by_gene, cells = by_cell))
     })
 }

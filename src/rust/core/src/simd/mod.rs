@@ -9,7 +9,7 @@
 mod exp_ln;
 mod vector;
 
-pub use exp_ln::{exp, log1p_and_inverse};
+pub use exp_ln::{EXP_RANGE, exp, log1p_and_inverse};
 pub use vector::Vector;
 
 /// Cells in a vector.

@@ -108,10 +108,6 @@ fn count_stored(matrix: &Csc<'_>) -> Vec<usize> {
         }
         stored
     };
-    let add = |mut one: Vec<usize>, other: Vec<usize>| {
-        one.iter_mut().zip(other).for_each(|(a, b)| *a += b);
-        one
-    };
     let cells = (0..matrix.ncol()).into_par_iter().with_min_len(1024);
     cells.fold(|| vec![0; genes], count).reduce(|| vec![0; genes], add)
 }
@@ -179,18 +175,30 @@ fn check(
 }
 
 /// How many cells have a count above zero, by gene; and how many genes do, by
-/// cell.
+/// cell. With the threads of the current pool.
 pub fn count_expressed(matrix: &Csc<'_>) -> (Vec<i32>, Vec<i32>) {
-    let mut by_gene = vec![0; matrix.nrow()];
-    let mut by_cell = vec![0; matrix.ncol()];
-    for (cell, genes_here) in by_cell.iter_mut().enumerate() {
-        let (genes, values) = matrix.column(cell);
-        for (&gene, _) in genes.iter().zip(values).filter(|(_, v)| **v > 0.0) {
-            by_gene[gene as usize] += 1;
-            *genes_here += 1;
+    const CHUNK: usize = 4096;
+    let count = |(chunk, by_cell): (usize, &mut [i32])| {
+        let mut by_gene = vec![0; matrix.nrow()];
+        for (within, genes_here) in by_cell.iter_mut().enumerate() {
+            let (genes, values) = matrix.column(chunk * CHUNK + within);
+            for (&gene, _) in genes.iter().zip(values).filter(|(_, v)| **v > 0.0) {
+                by_gene[gene as usize] += 1;
+                *genes_here += 1;
+            }
         }
-    }
+        by_gene
+    };
+    let mut by_cell = vec![0; matrix.ncol()];
+    let chunks = by_cell.par_chunks_mut(CHUNK).enumerate();
+    let by_gene = chunks.map(count).reduce(|| vec![0; matrix.nrow()], add);
     (by_gene, by_cell)
+}
+
+/// Adds two counts gene by gene.
+fn add<T: std::ops::AddAssign>(mut one: Vec<T>, other: Vec<T>) -> Vec<T> {
+    one.iter_mut().zip(other).for_each(|(a, b)| *a += b);
+    one
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use super::family::Cells;
 use crate::design::{BLOCK, Blocks};
-use crate::simd::{Kernel, LANES, Vector, run};
+use crate::simd::{EXP_RANGE, Kernel, LANES, Vector, run};
 use crate::source::GeneCounts;
 
 /// Which second derivatives a pass adds up.
@@ -162,6 +162,8 @@ fn shares<C: Cells, V: Vector>(
         eta.store(&mut w.predictor, group);
     }
     for i in 0..BLOCK {
+        // As far as `exp` goes: else a count would gain what its mean does not cost.
+        w.predictor[i] = w.predictor[i].min(EXP_RANGE.1);
         let share = cells.share::<V>(w.predictor[i]);
         w.mean[i] = share.mean;
         w.residual[i] = share.residual;
