@@ -19,14 +19,15 @@ fn rust_fit_models(
     progress: Function,
 ) -> Robj {
     report(|| {
-        let slots = Slots::of(&counts)?;
-        let counts = slots.csc()?;
         let (options, threads) = read_options(&options)?;
+        let pool = pool(threads)?;
+        let slots = Slots::of(&counts)?;
+        let counts = slots.csc(&pool)?;
         let monitor = Monitor::new();
         let columns = design.data();
         let (design, table) = listen(&progress, &monitor, || {
             let design = Design::new(columns, offset)?;
-            let table = fit_genes(&counts, &design, &options, threads, &monitor)?;
+            let table = pool.install(|| fit_genes(&counts, &design, &options, &monitor))?;
             Ok((design, table))
         })?;
         Ok(as_list(&design, &table))
@@ -37,9 +38,10 @@ fn rust_fit_models(
 #[extendr]
 fn rust_count_expressed(counts: S4, threads: i32) -> Robj {
     report(|| {
+        let pool = pool(threads as usize)?;
         let slots = Slots::of(&counts)?;
-        let counts = slots.csc()?;
-        let (by_gene, by_cell) = pool(threads as usize)?.install(|| count_expressed(&counts));
+        let counts = slots.csc(&pool)?;
+        let (by_gene, by_cell) = pool.install(|| count_expressed(&counts));
         Ok(list!(genes = by_gene, cells = by_cell))
     })
 }

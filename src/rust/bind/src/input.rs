@@ -1,6 +1,7 @@
 //! R's objects as slices that the core borrows.
 
 use extendr_api::prelude::*;
+use rayon::ThreadPool;
 use scoria_core::source::Csc;
 use scoria_core::{Error, Result};
 
@@ -18,8 +19,8 @@ impl Slots {
         Ok(Self { dim: slot("Dim")?, offsets: slot("p")?, rows: slot("i")?, values: slot("x")? })
     }
 
-    /// The matrix itself, without a copy.
-    pub fn csc(&self) -> Result<Csc<'_>> {
+    /// The matrix itself, without a copy; checked with the threads of a pool.
+    pub fn csc(&self, pool: &ThreadPool) -> Result<Csc<'_>> {
         let wrong = Error::Sparse("a slot is of the wrong type");
         match (
             self.dim.as_integer_slice(),
@@ -28,7 +29,7 @@ impl Slots {
             self.values.as_real_slice(),
         ) {
             (Some(&[nrow, _]), Some(offsets), Some(rows), Some(values)) => {
-                Csc::new(nrow as usize, offsets, rows, values)
+                pool.install(|| Csc::new(nrow as usize, offsets, rows, values))
             }
             _ => Err(wrong),
         }

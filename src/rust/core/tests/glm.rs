@@ -10,7 +10,7 @@ use scoria_core::engine::glm::{
     Estimate, Family, GeneFit, Options, Status, Workspace, fit_gene, fit_genes,
 };
 use scoria_core::source::{Csc, GeneCounts};
-use scoria_core::{Error, Monitor};
+use scoria_core::{Error, Monitor, pool};
 
 fn fit(problem: &Problem, family: Family) -> GeneFit {
     let design = Design::new(&problem.columns, &problem.offset).unwrap();
@@ -258,7 +258,10 @@ fn threads_and_neighbours_do_not_change_a_bit() {
     let counts = Csc::new(problems.len(), &p, &i, &x).unwrap();
     let design = Design::new(&design.columns, &design.offset).unwrap();
     let options = Options { family: Family::NegativeBinomial, max_iterations: 100 };
-    let run = |threads| fit_genes(&counts, &design, &options, threads, &Monitor::new()).unwrap();
+    let run = |threads| {
+        let fit = || fit_genes(&counts, &design, &options, &Monitor::new()).unwrap();
+        pool(threads).unwrap().install(fit)
+    };
     let (one, two) = (run(1), run(2));
     let bits = |values: &[f64]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
     assert_eq!(bits(&one.coefficients), bits(&two.coefficients));
@@ -280,7 +283,7 @@ fn a_cancelled_fit_stops() {
     let options = Options { family: Family::Poisson, max_iterations: 100 };
     let monitor = Monitor::new();
     monitor.cancel();
-    let stopped = fit_genes(&counts, &design, &options, 2, &monitor).unwrap_err();
+    let stopped = fit_genes(&counts, &design, &options, &monitor).unwrap_err();
     assert_eq!(stopped, Error::Interrupted);
 }
 

@@ -1,4 +1,5 @@
 use crate::{Error, Result};
+use rayon::prelude::*;
 
 /// A borrowed compressed sparse column matrix: the slots of R's dgCMatrix.
 #[derive(Clone, Copy, Debug)]
@@ -10,7 +11,8 @@ pub struct Csc<'a> {
 }
 
 impl<'a> Csc<'a> {
-    /// Borrows the slots after checking every invariant that indexing relies on.
+    /// Borrows the slots after checking every invariant that indexing relies on,
+    /// with the threads of the current pool.
     ///
     /// # Errors
     /// [`Error::Sparse`] where the slots disagree, a row is out of range, or the
@@ -31,17 +33,19 @@ impl<'a> Csc<'a> {
             return Err(Error::Sparse("column offsets decrease"));
         }
         let matrix = Self { nrow, offsets, rows, values };
-        for cell in 0..matrix.ncol() {
-            let (rows, _) = matrix.column(cell);
+        let check = |column: usize| {
+            let (rows, _) = matrix.column(column);
             if rows.windows(2).any(|w| w[0] >= w[1]) {
                 return Err(Error::Sparse("the rows of a column do not increase"));
             }
             // Of an increasing sequence the ends tell.
             let ends = rows.first().into_iter().chain(rows.last());
-            if ends.into_iter().any(|&r| r < 0 || r as usize >= nrow) {
-                return Err(Error::Sparse("row index out of range"));
+            match ends.into_iter().all(|&r| r >= 0 && (r as usize) < nrow) {
+                true => Ok(()),
+                false => Err(Error::Sparse("row index out of range")),
             }
-        }
+        };
+        (0..matrix.ncol()).into_par_iter().with_min_len(1024).try_for_each(check)?;
         Ok(matrix)
     }
 

@@ -25,14 +25,14 @@ pub use separation::Estimate;
 use crate::design::Design;
 use crate::result::GlmTable;
 use crate::source::{Csc, check_counts, gene_blocks};
-use crate::{Error, Monitor, Result, pool};
+use crate::{Error, Monitor, Result};
 use rayon::prelude::*;
 
-/// Counts held at a time, in the order in which engines want them: 96 MB.
-const CAPACITY: usize = 8 << 20;
+/// Counts held at a time, in the order in which engines want them: 192 MB.
+const CAPACITY: usize = 16 << 20;
 
-/// Fits every gene of a genes x cells matrix, with this many threads. The
-/// result does not depend on their number.
+/// Fits every gene of a genes x cells matrix, with the threads of the current
+/// pool ([`crate::pool`]). The result does not depend on their number.
 ///
 /// # Errors
 /// Where the matrix does not have the design's cells, a count is not what the
@@ -48,7 +48,7 @@ const CAPACITY: usize = 8 << 20;
 /// let counts = Csc::new(1, &[0, 1, 2, 3, 4], &[0; 4], &[1.0, 3.0, 4.0, 8.0])?;
 /// let design = Design::new(&[1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0], &[0.0; 4])?;
 /// let options = Options { family: Family::Poisson, max_iterations: 100 };
-/// let fit = fit_genes(&counts, &design, &options, 1, &Monitor::new())?;
+/// let fit = fit_genes(&counts, &design, &options, &Monitor::new())?;
 /// assert!((fit.coefficients[1] - (6.0f64 / 2.0).ln()).abs() < 1e-8);
 /// # Ok::<(), scoria_core::Error>(())
 /// ```
@@ -56,7 +56,6 @@ pub fn fit_genes(
     counts: &Csc<'_>,
     design: &Design,
     options: &Options,
-    threads: usize,
     monitor: &Monitor,
 ) -> Result<GlmTable> {
     let (cells, rank) = (design.cells(), design.rank());
@@ -68,18 +67,16 @@ pub fn fit_genes(
         return Err(Error::Shape { what, found: cells, expected: rank + 1 });
     }
     let mut table = GlmTable::with_capacity(rank, counts.nrow());
-    pool(threads)?.install(|| {
-        check_counts(counts, options.family.counts())?;
-        for block in gene_blocks(counts, CAPACITY) {
-            let fit = |workspace: &mut Workspace, gene: usize| {
-                let fit = fit_gene(block.gene(gene), design, options, workspace, monitor)?;
-                monitor.tick()?;
-                Ok(fit)
-            };
-            let genes = block.genes().into_par_iter().with_max_len(1);
-            let fits: Result<Vec<GeneFit>> = genes.map_init(Workspace::new, fit).collect();
-            fits?.iter().for_each(|fit| table.push(fit));
-        }
-        Ok(table)
-    })
+    check_counts(counts, options.family.counts())?;
+    for block in gene_blocks(counts, CAPACITY) {
+        let fit = |workspace: &mut Workspace, gene: usize| {
+            let fit = fit_gene(block.gene(gene), design, options, workspace, monitor)?;
+            monitor.tick()?;
+            Ok(fit)
+        };
+        let genes = block.genes().into_par_iter().with_max_len(1);
+        let fits: Result<Vec<GeneFit>> = genes.map_init(Workspace::new, fit).collect();
+        fits?.iter().for_each(|fit| table.push(fit));
+    }
+    Ok(table)
 }
