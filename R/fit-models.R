@@ -75,8 +75,9 @@
 #' as a coefficient goes to plus or minus infinity (a group of cells without a
 #' single count), the estimate is `Inf` or `-Inf`, without a standard error or a
 #' p-value, and all else is what the remaining cells say; where even its sign is
-#' unknown (one empty group against another), the estimate is `NA`. Where the data are not more variable than Poisson counts, `theta` is
-#' `Inf`. `status_detail` says so in each case.
+#' unknown (one empty group against another), the estimate is `NA`. Where the
+#' data are not more variable than Poisson counts, `theta` is `Inf`.
+#' `status_detail` says so in each case.
 #'
 #' @return A tibble with one row a gene, in the order of `cds`:
 #' \describe{

@@ -12,10 +12,10 @@ fit_one <- function(y, formula = ~group, family = "negbinomial", ...) {
   fit_models(counts, formula, family, cell_metadata = cells, ...)
 }
 
-refer <- function(y, formula, family = stats::poisson()) {
-  formula <- stats::update(formula, y ~ . + offset(log(cells$Size_Factor)))
+refer <- function(y, formula, family = stats::poisson(), data = cells) {
+  formula <- stats::update(formula, y ~ . + offset(log(data$Size_Factor)))
   environment(formula) <- environment()
-  stats::glm(formula, family, cells,
+  stats::glm(formula, family, data,
     control = stats::glm.control(epsilon = 1e-14, maxit = 100)
   )
 }
@@ -170,4 +170,36 @@ test_that("a hard gene does not touch its neighbours", {
   expect_identical(
     lapply(unname(among$model[c(2, 4:6)]), coef), lapply(unname(alone$model), coef)
   )
+})
+
+test_that("what a group without counts could have told is not made up", {
+  # Nothing says how the mean changes with `share` where all counts are zero, nor
+  # by how much the change elsewhere differs from that.
+  y <- withr::with_seed(2, rpois(150, exp(1 + cells$share)))
+  y[cells$group == "a"] <- 0
+  for (family in c("negbinomial", "poisson", "quasipoisson")) {
+    model <- fit_one(y, ~ group * share, family)$model[[1]]
+    estimates <- coef(model)
+    expect_false(any(is.finite(estimates)))
+    # Not even the intercept: no cell of the group is at `share = 0`.
+    expect_true(all(is.na(estimates[c("(Intercept)", "share")])))
+    expect_true(all(is.na(diag(vcov(model)))))
+    # Where there are counts the fit is that of these cells alone.
+    rest <- cells$group != "a"
+    alone <- refer(y[rest], ~ group * share, data = droplevels(cells[rest, ]))
+    expect_equal(
+      unname(predict(model, cells[rest, ], "response")),
+      unname(fitted(alone)),
+      tolerance = if (family == "negbinomial") 0.1 else 1e-8
+    )
+  }
+})
+
+test_that("of two empty groups neither is said to be above the other", {
+  y <- withr::with_seed(3, rpois(150, 3)) * (cells$group == "c")
+  for (family in c("negbinomial", "poisson", "binomial")) {
+    counts <- if (family == "binomial") 1 * (y > 2) else y
+    estimates <- unname(coef(fit_one(counts, family = family)$model[[1]]))
+    expect_identical(estimates, c(-Inf, NA, Inf))
+  }
 })
