@@ -1,0 +1,4 @@
+library(testthat)
+library(scoria)
+
+test_check("scoria")
