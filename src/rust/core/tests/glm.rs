@@ -200,6 +200,32 @@ fn underdispersed_counts_are_poisson() {
 }
 
 #[test]
+fn an_optimum_beyond_the_poisson_limit_is_found() {
+    // A few bright cells are less variable than Poisson counts, so that at
+    // alpha = 0 the likelihood falls; many dim ones are far more variable.
+    let mut problem = Problem::groups(1, 520, 1.0, 1);
+    for cell in 0..520 {
+        let bright = cell < 20;
+        problem.offset[cell] = if bright { 1000f64.ln() } else { 0.0 };
+        problem.counts[cell] = match bright {
+            true => 400.0,
+            false => f64::from(cell % 20 == 0) * 3.0,
+        };
+    }
+    let (got, poisson) = (fit(&problem, Family::NegativeBinomial), problem.poisson());
+    let slope: f64 = problem
+        .predictors(&poisson.coefficients)
+        .iter()
+        .zip(&problem.counts)
+        .map(|(eta, y)| (y - eta.exp()).powi(2) - y)
+        .sum();
+    assert!(slope < 0.0);
+    assert!(got.theta < 1.0, "theta {}", got.theta);
+    assert!(got.log_likelihood > poisson.log_likelihood + 10.0);
+    assert!((problem.theta_score(&got.coefficients, got.theta) * got.theta_se).abs() < 1e-5);
+}
+
+#[test]
 fn one_huge_count_has_theta_near_zero_and_still_an_optimum() {
     let mut problem = Problem::groups(1, 2000, 1.0, 1);
     problem.counts.fill(0.0);

@@ -174,6 +174,17 @@ mod tests {
     }
 
     #[test]
+    fn nearly_aliased_columns_become_orthogonal_too() {
+        let x: Vec<f64> = (0..60).map(|i| ((i * 37) % 41) as f64).collect();
+        let near = x.iter().enumerate().map(|(i, x)| x + 1e-5 * ((i * 7) % 5) as f64);
+        let columns = [vec![1.0; 60], x.clone(), near.collect()].concat();
+        let (basis, q) = orthogonalise(&columns, 60);
+        assert_eq!(basis.kept, [0, 1, 2]);
+        assert!(dot(&q[2], &q[0]).abs() < 1e-12 * 60.0);
+        assert!(dot(&q[2], &q[1]).abs() < 1e-12 * 60.0);
+    }
+
+    #[test]
     fn coordinates_and_names_are_inverse_to_each_other() {
         let (basis, q) = orthogonalise(&columns(50), 50);
         let b = [1.5, -2e-7, 3e8];
