@@ -301,11 +301,11 @@ check_no_dots <- function(..., call = caller_env()) {
   ), "argument", call)
 }
 
-check_choice <- function(value, choices, kind, call = caller_env()) {
+check_choice <- function(value, choices, kind, arg = rlang::caller_arg(value),
+                         call = caller_env()) {
   if (rlang::is_string(value) && value %in% choices) {
     return(value)
   }
-  arg <- c(family = "expression_family")[[kind]]
   if (!rlang::is_string(value)) {
     scoria_abort(
       "{.arg {arg}} must be one of {.val {choices}}, not
@@ -333,13 +333,4 @@ first_choice <- function(value, choices, arg = rlang::caller_arg(value),
     )
   }
   value
-}
-
-check_whole <- function(value, arg, call = caller_env()) {
-  if (!rlang::is_scalar_integerish(value, finite = TRUE) || value < 1) {
-    scoria_abort(
-      "{.arg {arg}} must be a positive whole number, not {.val {value}}.",
-      "argument", call
-    )
-  }
 }

@@ -32,16 +32,19 @@ scoria_abort <- function(message, kind, call = caller_env(),
 resolve_threads <- function(threads = NULL, call = caller_env(),
                             arg = "threads") {
   threads <- threads %||% getOption("scoria.threads", 1L)
-  if (!rlang::is_scalar_integerish(threads, finite = TRUE) || threads < 1) {
-    scoria_abort(
-      "{.arg {arg}} must be a positive whole number, not {.val {threads}}.",
-      "argument",
-      call = call
-    )
-  }
+  check_whole(threads, arg, call)
   checking <- Sys.getenv("_R_CHECK_LIMIT_CORES_", "false")
   limit <- if (tolower(checking) %in% c("", "false")) Inf else 2
   as.integer(min(threads, limit))
+}
+
+check_whole <- function(value, arg, call = caller_env()) {
+  if (!rlang::is_scalar_integerish(value, finite = TRUE) || value < 1) {
+    scoria_abort(
+      "{.arg {arg}} must be a positive whole number, not {.val {value}}.",
+      "argument", call
+    )
+  }
 }
 
 # A function of the number of genes done that moves a progress bar, which shows

@@ -57,10 +57,6 @@ impl Blocks {
         self.columns
     }
 
-    pub fn cells(&self) -> usize {
-        self.cells
-    }
-
     /// Value of a column at a cell.
     pub fn value(&self, cell: usize, column: usize) -> f64 {
         self.at(cell, 1 + column)

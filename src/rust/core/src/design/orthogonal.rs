@@ -33,12 +33,6 @@ impl Orthogonal {
         (0..p).map(|i| (i..p).map(|j| self.r[j * p + i] * b[j]).sum()).collect()
     }
 
-    /// X'v from Q'v: R'u.
-    pub fn named_sums(&self, u: &[f64]) -> Vec<f64> {
-        let p = self.kept.len();
-        (0..p).map(|j| (0..=j).map(|i| self.r[j * p + i] * u[i]).sum()).collect()
-    }
-
     /// The value of a named column at a cell, from the cell's row of Q.
     pub fn named_value(&self, j: usize, row: impl Fn(usize) -> f64) -> f64 {
         let p = self.kept.len();

@@ -90,10 +90,11 @@ pub fn fit_gene(
     let max_iterations = options.max_iterations;
     let freedom = (design.cells() - rank) as f64;
     let job = Job { counts, design, max_iterations, freedom, monitor };
-    if options.family == Family::Gaussian {
-        return Ok(gaussian(&job));
-    }
-    let detour = match separation::of_unsupported_columns(design, counts) {
+    let unsupported = match options.family {
+        Family::Gaussian => None,
+        _ => separation::of_unsupported_columns(design, counts),
+    };
+    let detour = match unsupported {
         Some(limit) => Detour::Separated { limit, iterations: 0 },
         None => match climb_family(&job, options.family, workspace) {
             Ok(fit) => return Ok(fit),
