@@ -1,9 +1,11 @@
 //! The model matrix, made ready for passes over the cells.
 
 mod blocks;
+mod membership;
 mod orthogonal;
 
 pub use blocks::{BLOCK, Blocks};
+pub use membership::Membership;
 pub use orthogonal::{Orthogonal, orthogonalise};
 
 use crate::{Error, Result};

@@ -1,3 +1,4 @@
 //! What is computed from counts and a design.
 
 pub mod glm;
+pub mod screen;

@@ -1,0 +1,9 @@
+//! Every gene against every perturbation: joint maximum-likelihood fits of
+//!
+//! log mu_i = offset_i + x_i' b + a_i c,    a_i = 1 in perturbed cells, else 0,
+//!
+//! at a cost per pair that grows with the perturbed cells only.
+
+mod options;
+
+pub use options::{Dispersion, Family, Options, Reference, Resampling, StdErr, Test};
