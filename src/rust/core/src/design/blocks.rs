@@ -5,7 +5,7 @@ pub const BLOCK: usize = 256;
 
 /// Added cells that fill the last block have this offset, and covariates of
 /// zero: their mean is e^-707, which changes no sum.
-const PADDING: f64 = -800.0;
+pub const PADDING: f64 = -800.0;
 
 /// Offset and design, structure of arrays: for each block of cells its offsets,
 /// then its values of the first column, of the second, and so on.

@@ -3,8 +3,9 @@
 mod blocks;
 mod membership;
 mod orthogonal;
+pub(crate) mod products;
 
-pub use blocks::{BLOCK, Blocks};
+pub use blocks::{BLOCK, Blocks, PADDING};
 pub use membership::Membership;
 pub use orthogonal::{Orthogonal, orthogonalise};
 

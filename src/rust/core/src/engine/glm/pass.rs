@@ -2,6 +2,7 @@
 //! gene's log-likelihood at given coefficients.
 
 use super::family::Cells;
+use crate::design::products::{dots, gram, products, sum};
 use crate::design::{BLOCK, Blocks};
 use crate::simd::{EXP_RANGE, Kernel, LANES, Vector, run};
 use crate::source::GeneCounts;
@@ -172,14 +173,14 @@ fn shares<C: Cells, V: Vector>(
         w.cumulant[i] = share.cumulant;
         w.saturation[i] = share.saturation;
     }
-    sums.cumulant += block_sum::<V>(&w.cumulant);
-    sums.mean += block_sum::<V>(&w.mean);
+    sums.cumulant += sum::<V>(&w.cumulant);
+    sums.mean += sum::<V>(&w.mean);
     if C::SHAPE {
         for i in 0..BLOCK {
             // The weight is s / alpha.
             w.cross[i] = w.cumulant[i] - w.weight[i];
         }
-        sums.log_excess += block_sum::<V>(&w.cross);
+        sums.log_excess += sum::<V>(&w.cross);
         let mut squares = [0.0];
         dots::<1, V>(&w.saturation, &w.saturation, &mut squares);
         sums.saturation2 += squares[0];
@@ -211,101 +212,4 @@ fn observe(workspace: &mut Workspace) {
         workspace.weight[i] += bend;
         workspace.cross[i] = -bend;
     }
-}
-
-/// Adds X'v.
-#[inline(always)]
-fn products<V: Vector>(columns: &[f64], v: &[f64; BLOCK], sums: &mut [f64]) {
-    for (four, room) in columns.chunks(4 * BLOCK).zip(sums.chunks_mut(4)) {
-        match room.len() {
-            4 => dots::<4, V>(v, four, room),
-            3 => dots::<3, V>(v, four, room),
-            2 => dots::<2, V>(v, four, room),
-            _ => dots::<1, V>(v, four, room),
-        }
-    }
-}
-
-/// Adds X'WX, its lower triangle. The sums of few columns are all held in
-/// registers.
-#[inline(always)]
-fn gram<V: Vector>(columns: &[f64], weight: &[f64; BLOCK], sums: &mut [f64]) {
-    match columns.len() / BLOCK {
-        1 => gram_in_registers::<1, V>(columns, weight, sums),
-        2 => gram_in_registers::<2, V>(columns, weight, sums),
-        3 => gram_in_registers::<3, V>(columns, weight, sums),
-        4 => gram_in_registers::<4, V>(columns, weight, sums),
-        5 => gram_in_registers::<5, V>(columns, weight, sums),
-        6 => gram_in_registers::<6, V>(columns, weight, sums),
-        _ => gram_by_rows::<V>(columns, weight, sums),
-    }
-}
-
-#[inline(always)]
-fn gram_in_registers<const P: usize, V: Vector>(
-    columns: &[f64],
-    weight: &[f64; BLOCK],
-    sums: &mut [f64],
-) {
-    let mut parts = [[V::zero(); P]; P];
-    for group in 0..BLOCK / LANES {
-        let w = V::load(weight, group);
-        let mut x = [V::zero(); P];
-        for j in 0..P {
-            x[j] = V::load(&columns[j * BLOCK..(j + 1) * BLOCK], group);
-            let weighted = x[j].times(w);
-            for k in 0..=j {
-                parts[j][k] = weighted.times_plus(x[k], parts[j][k]);
-            }
-        }
-    }
-    let mut at = 0;
-    for (j, row) in parts.iter().enumerate() {
-        for part in &row[..=j] {
-            sums[at] += part.total();
-            at += 1;
-        }
-    }
-}
-
-#[inline(always)]
-fn gram_by_rows<V: Vector>(columns: &[f64], weight: &[f64; BLOCK], sums: &mut [f64]) {
-    let mut weighted = [0.0; BLOCK];
-    let mut at = 0;
-    for (j, row) in columns.chunks_exact(BLOCK).enumerate() {
-        for ((out, x), w) in weighted.iter_mut().zip(row).zip(weight) {
-            *out = x * w;
-        }
-        products::<V>(&columns[..(j + 1) * BLOCK], &weighted, &mut sums[at..at + j + 1]);
-        at += j + 1;
-    }
-}
-
-/// Adds the products of a row with K columns.
-#[inline(always)]
-fn dots<const K: usize, V: Vector>(row: &[f64; BLOCK], columns: &[f64], sums: &mut [f64]) {
-    // Two chains hide the latency of the additions.
-    let (mut even, mut odd) = ([V::zero(); K], [V::zero(); K]);
-    for group in 0..BLOCK / (2 * LANES) {
-        let (x, y) = (V::load(row, 2 * group), V::load(row, 2 * group + 1));
-        for k in 0..K {
-            let column = &columns[k * BLOCK..(k + 1) * BLOCK];
-            even[k] = x.times_plus(V::load(column, 2 * group), even[k]);
-            odd[k] = y.times_plus(V::load(column, 2 * group + 1), odd[k]);
-        }
-    }
-    for k in 0..K {
-        sums[k] += even[k].total() + odd[k].total();
-    }
-}
-
-#[inline(always)]
-fn block_sum<V: Vector>(values: &[f64; BLOCK]) -> f64 {
-    const ONES: [f64; LANES] = [1.0; LANES];
-    let one = V::load(&ONES, 0);
-    let mut sum = V::zero();
-    for group in 0..BLOCK / LANES {
-        sum = V::load(values, group).times_plus(one, sum);
-    }
-    sum.total()
 }

@@ -5,5 +5,9 @@
 //! at a cost per pair that grows with the perturbed cells only.
 
 mod options;
+mod rows;
+mod cholesky;
+mod expansion;
+mod members;
 
 pub use options::{Dispersion, Family, Options, Reference, Resampling, StdErr, Test};

@@ -1,0 +1,127 @@
+//! Sums of products over a block of cells: what scores and information matrices
+//! are made of. `columns` stand one after the other, each as long as the vector
+//! that they are multiplied with, whose length is a multiple of the lanes.
+
+use crate::simd::{LANES, Vector};
+
+/// Adds X'v.
+#[inline(always)]
+pub fn products<V: Vector>(columns: &[f64], v: &[f64], sums: &mut [f64]) {
+    for (four, room) in columns.chunks(4 * v.len()).zip(sums.chunks_mut(4)) {
+        match room.len() {
+            4 => dots::<4, V>(v, four, room),
+            3 => dots::<3, V>(v, four, room),
+            2 => dots::<2, V>(v, four, room),
+            _ => dots::<1, V>(v, four, room),
+        }
+    }
+}
+
+/// Adds X'WX, its lower triangle. The sums of few columns are all held in
+/// registers.
+#[inline(always)]
+pub fn gram<V: Vector>(columns: &[f64], weight: &[f64], sums: &mut [f64]) {
+    match columns.len() / weight.len() {
+        1 => gram_in_registers::<1, V>(columns, weight, sums),
+        2 => gram_in_registers::<2, V>(columns, weight, sums),
+        3 => gram_in_registers::<3, V>(columns, weight, sums),
+        4 => gram_in_registers::<4, V>(columns, weight, sums),
+        5 => gram_in_registers::<5, V>(columns, weight, sums),
+        6 => gram_in_registers::<6, V>(columns, weight, sums),
+        _ => gram_by_rows::<V>(columns, weight, sums),
+    }
+}
+
+#[inline(always)]
+fn gram_in_registers<const P: usize, V: Vector>(columns: &[f64], weight: &[f64], sums: &mut [f64]) {
+    let length = weight.len();
+    let mut parts = [[V::zero(); P]; P];
+    for group in 0..length / LANES {
+        let w = V::load(weight, group);
+        let mut x = [V::zero(); P];
+        for j in 0..P {
+            x[j] = V::load(&columns[j * length..(j + 1) * length], group);
+            let weighted = x[j].times(w);
+            for k in 0..=j {
+                parts[j][k] = weighted.times_plus(x[k], parts[j][k]);
+            }
+        }
+    }
+    let mut at = 0;
+    for (j, row) in parts.iter().enumerate() {
+        for part in &row[..=j] {
+            sums[at] += part.total();
+            at += 1;
+        }
+    }
+}
+
+#[inline(always)]
+fn gram_by_rows<V: Vector>(columns: &[f64], weight: &[f64], sums: &mut [f64]) {
+    let length = weight.len();
+    let mut weighted = vec![0.0; length];
+    let mut at = 0;
+    for (j, row) in columns.chunks_exact(length).enumerate() {
+        for ((out, x), w) in weighted.iter_mut().zip(row).zip(weight) {
+            *out = x * w;
+        }
+        products::<V>(&columns[..(j + 1) * length], &weighted, &mut sums[at..at + j + 1]);
+        at += j + 1;
+    }
+}
+
+/// Adds the sums of v x_j x_k x_l over j >= k >= l, l fastest.
+#[inline(always)]
+pub fn triples<V: Vector>(columns: &[f64], v: &[f64], sums: &mut [f64]) {
+    let length = v.len();
+    let mut once = vec![0.0; length];
+    let mut twice = vec![0.0; length];
+    let mut at = 0;
+    for (j, x) in columns.chunks_exact(length).enumerate() {
+        once.iter_mut().zip(x).zip(v).for_each(|((o, x), v)| *o = x * v);
+        for (k, z) in columns.chunks_exact(length).enumerate().take(j + 1) {
+            twice.iter_mut().zip(z).zip(&once).for_each(|((t, z), o)| *t = z * o);
+            products::<V>(&columns[..(k + 1) * length], &twice, &mut sums[at..at + k + 1]);
+            at += k + 1;
+        }
+    }
+}
+
+/// The sum of a block's values.
+#[inline(always)]
+pub fn sum<V: Vector>(values: &[f64]) -> f64 {
+    const ONES: [f64; LANES] = [1.0; LANES];
+    let one = V::load(&ONES, 0);
+    let mut sum = V::zero();
+    for group in 0..values.len() / LANES {
+        sum = V::load(values, group).times_plus(one, sum);
+    }
+    sum.total()
+}
+
+/// Adds the products of a row with K columns.
+#[inline(always)]
+pub fn dots<const K: usize, V: Vector>(row: &[f64], columns: &[f64], sums: &mut [f64]) {
+    let length = row.len();
+    let groups = length / LANES;
+    // Two chains hide the latency of the additions.
+    let (mut even, mut odd) = ([V::zero(); K], [V::zero(); K]);
+    for pair in 0..groups / 2 {
+        let (x, y) = (V::load(row, 2 * pair), V::load(row, 2 * pair + 1));
+        for k in 0..K {
+            let column = &columns[k * length..(k + 1) * length];
+            even[k] = x.times_plus(V::load(column, 2 * pair), even[k]);
+            odd[k] = y.times_plus(V::load(column, 2 * pair + 1), odd[k]);
+        }
+    }
+    if groups % 2 == 1 {
+        let x = V::load(row, groups - 1);
+        for k in 0..K {
+            let column = &columns[k * length..(k + 1) * length];
+            even[k] = x.times_plus(V::load(column, groups - 1), even[k]);
+        }
+    }
+    for k in 0..K {
+        sums[k] += even[k].total() + odd[k].total();
+    }
+}

@@ -1,0 +1,292 @@
+//! A gene's log-likelihood over the reference cells, as a polynomial.
+//!
+//! Of one cell, as a function of its linear predictor eta and with
+//! s = alpha mu / (1 + alpha mu),
+//!
+//! l' = (y - mu) / (1 + alpha mu),  -l'' = h = (1 + alpha y) mu / (1 + alpha mu)²,
+//! -l''' = h (1 - 2s),              |l''''| = h |1 - 6s(1 - s)| <= h,
+//!
+//! so that |l''''(eta + u)| <= h(eta) exp(|u|): what an expansion to third order
+//! leaves out is bounded by what it has (the bound of generalised
+//! self-concordance, Bach 2010, Electronic Journal of Statistics 4:384).
+
+use crate::design::products::{gram, products, triples};
+use crate::design::{BLOCK, Blocks};
+use crate::simd::{Kernel, LANES, Vector, exp, fma, run};
+use crate::source::GeneCounts;
+
+/// The log-likelihood f about a centre, in coefficients of the design's basis.
+/// Triangles stand row after row; a slope holds, for each entry of a triangle,
+/// its derivatives with respect to the p coefficients.
+#[derive(Clone, Debug)]
+pub struct Expansion {
+    pub centre: Vec<f64>,
+    pub score: Vec<f64>,
+    /// Observed information, -f''.
+    pub information: Vec<f64>,
+    pub information_slope: Vec<f64>,
+    /// Expected information.
+    pub expected: Vec<f64>,
+    pub expected_slope: Vec<f64>,
+    /// Sum of squared residuals times x x'; empty where not asked for.
+    pub meat: Vec<f64>,
+    pub meat_slope: Vec<f64>,
+}
+
+impl Expansion {
+    /// Looks at every reference cell once. `alpha` = 1 / theta, zero for Poisson
+    /// counts.
+    pub fn at(
+        centre: Vec<f64>,
+        alpha: f64,
+        blocks: &Blocks,
+        counts: GeneCounts<'_>,
+        with_meat: bool,
+    ) -> Self {
+        let sums = run(Look { blocks, counts, centre: &centre, alpha, with_meat });
+        let p = centre.len();
+        Self {
+            score: sums.score,
+            information: sums.information,
+            information_slope: slopes(&sums.information_triples, p),
+            expected: sums.expected,
+            expected_slope: slopes(&sums.expected_triples, p),
+            meat: sums.meat,
+            meat_slope: slopes(&sums.meat_triples, p),
+            centre,
+        }
+    }
+
+    /// f(centre + delta) - f(centre).
+    pub fn gain(&self, delta: &[f64]) -> f64 {
+        let p = delta.len();
+        let (mut gain, mut at) = (0.0, 0);
+        for j in 0..p {
+            gain += self.score[j] * delta[j];
+            for k in 0..=j {
+                let slope = dot(&self.information_slope[at * p..(at + 1) * p], delta);
+                let bend = self.information[at] + slope / 3.0;
+                let twice = if j == k { 0.5 } else { 1.0 };
+                gain -= twice * bend * delta[j] * delta[k];
+                at += 1;
+            }
+        }
+        gain
+    }
+
+    /// Adds f' at centre + delta.
+    pub fn add_score(&self, delta: &[f64], score: &mut [f64]) {
+        let p = delta.len();
+        let mut at = 0;
+        for j in 0..p {
+            score[j] += self.score[j];
+            for k in 0..=j {
+                let slope = dot(&self.information_slope[at * p..(at + 1) * p], delta);
+                let bend = self.information[at] + 0.5 * slope;
+                score[j] -= bend * delta[k];
+                if k < j {
+                    score[k] -= bend * delta[j];
+                }
+                at += 1;
+            }
+        }
+    }
+
+    /// Adds -f'' at centre + delta, as a triangle.
+    pub fn add_information(&self, delta: &[f64], triangle: &mut [f64]) {
+        add_linear(&self.information, &self.information_slope, delta, triangle);
+    }
+
+    /// Adds the expected information at centre + delta.
+    pub fn add_expected(&self, delta: &[f64], triangle: &mut [f64]) {
+        add_linear(&self.expected, &self.expected_slope, delta, triangle);
+    }
+
+    /// Adds the sum of squared residuals times x x' at centre + delta.
+    pub fn add_meat(&self, delta: &[f64], triangle: &mut [f64]) {
+        add_linear(&self.meat, &self.meat_slope, delta, triangle);
+    }
+
+    /// The form x' (-f'') x at the centre.
+    pub fn form(&self, x: &[f64]) -> f64 {
+        let (mut form, mut at) = (0.0, 0);
+        for j in 0..x.len() {
+            for k in 0..=j {
+                let twice = if j == k { 1.0 } else { 2.0 };
+                form += twice * self.information[at] * x[j] * x[k];
+                at += 1;
+            }
+        }
+        form
+    }
+}
+
+fn add_linear(value: &[f64], slope: &[f64], delta: &[f64], triangle: &mut [f64]) {
+    for ((sum, value), slope) in triangle.iter_mut().zip(value).zip(slope.chunks(delta.len())) {
+        *sum += value + dot(slope, delta);
+    }
+}
+
+fn dot(x: &[f64], y: &[f64]) -> f64 {
+    x.iter().zip(y).map(|(a, b)| a * b).sum()
+}
+
+/// For each entry (j, k) of a triangle its p values: from those of j >= k >= l.
+fn slopes(triples: &[f64], p: usize) -> Vec<f64> {
+    if triples.is_empty() {
+        return vec![];
+    }
+    let place = |mut index: [usize; 3]| {
+        index.sort_unstable();
+        let [l, k, j] = index;
+        // Entries before j, before k within j, and l.
+        j * (j + 1) * (j + 2) / 6 + k * (k + 1) / 2 + l
+    };
+    let pairs = (0..p).flat_map(|j| (0..=j).map(move |k| (j, k)));
+    pairs.flat_map(|(j, k)| (0..p).map(move |l| triples[place([j, k, l])])).collect()
+}
+
+#[derive(Default)]
+struct Sums {
+    score: Vec<f64>,
+    information: Vec<f64>,
+    information_triples: Vec<f64>,
+    expected: Vec<f64>,
+    expected_triples: Vec<f64>,
+    meat: Vec<f64>,
+    meat_triples: Vec<f64>,
+}
+
+struct Look<'a> {
+    blocks: &'a Blocks,
+    counts: GeneCounts<'a>,
+    centre: &'a [f64],
+    alpha: f64,
+    with_meat: bool,
+}
+
+impl Kernel for Look<'_> {
+    type Output = Sums;
+
+    #[inline(always)]
+    fn run<V: Vector>(self) -> Sums {
+        let p = self.centre.len();
+        let (triangle, cube) = (p * (p + 1) / 2, p * (p + 1) * (p + 2) / 6);
+        let mut sums = Sums {
+            score: vec![0.0; p],
+            information: vec![0.0; triangle],
+            information_triples: vec![0.0; cube],
+            expected: vec![0.0; triangle],
+            expected_triples: vec![0.0; cube],
+            ..Sums::default()
+        };
+        if self.with_meat {
+            sums.meat = vec![0.0; triangle];
+            sums.meat_triples = vec![0.0; cube];
+        }
+        let empty = [0.0; BLOCK];
+        let (mut y, mut eta) = (empty, empty);
+        let (mut residual, mut bend, mut bend_slope) = (empty, empty, empty);
+        let (mut weight, mut weight_slope) = (empty, empty);
+        let mut next = 0;
+        for (block, (offset, columns)) in self.blocks.iter().enumerate() {
+            for group in 0..BLOCK / LANES {
+                let mut sum = V::load(offset, group);
+                for (column, &c) in columns.chunks_exact(BLOCK).zip(self.centre) {
+                    sum = V::load(column, group).times_plus(V::splat(c), sum);
+                }
+                sum.store(&mut eta, group);
+            }
+            y.fill(0.0);
+            let end = block * BLOCK + BLOCK;
+            while next < self.counts.cells.len() && (self.counts.cells[next] as usize) < end {
+                y[self.counts.cells[next] as usize % BLOCK] = self.counts.counts[next];
+                next += 1;
+            }
+            for i in 0..BLOCK {
+                let mean = exp::<V>(eta[i]);
+                let inverse = 1.0 / fma::<V>(self.alpha, mean, 1.0);
+                let saturation = self.alpha * mean * inverse;
+                residual[i] = (y[i] - mean) * inverse;
+                weight[i] = mean * inverse;
+                weight_slope[i] = weight[i] * inverse;
+                bend[i] = weight_slope[i] * fma::<V>(self.alpha, y[i], 1.0);
+                bend_slope[i] = bend[i] * fma::<V>(-2.0, saturation, 1.0);
+            }
+            products::<V>(columns, &residual, &mut sums.score);
+            gram::<V>(columns, &bend, &mut sums.information);
+            triples::<V>(columns, &bend_slope, &mut sums.information_triples);
+            gram::<V>(columns, &weight, &mut sums.expected);
+            triples::<V>(columns, &weight_slope, &mut sums.expected_triples);
+            if self.with_meat {
+                for i in 0..BLOCK {
+                    weight[i] = residual[i] * residual[i];
+                    weight_slope[i] = -2.0 * residual[i] * bend[i];
+                }
+                gram::<V>(columns, &weight, &mut sums.meat);
+                triples::<V>(columns, &weight_slope, &mut sums.meat_triples);
+            }
+        }
+        sums
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Three columns, not orthogonal: an expansion does not ask for it.
+    fn example() -> (Blocks, Vec<u32>, Vec<f64>) {
+        let n = 300;
+        let columns = vec![
+            vec![1.0; n],
+            (0..n).map(|i| ((i * 37) % 101) as f64 / 50.0 - 1.0).collect(),
+            (0..n).map(|i| f64::from(i % 3 == 0)).collect(),
+        ];
+        let offset: Vec<f64> = (0..n).map(|i| ((i * 13) % 7) as f64 / 7.0 - 0.5).collect();
+        let cells: Vec<u32> = (0..n as u32).filter(|i| i % 4 != 1).collect();
+        let counts = cells.iter().map(|i| f64::from(i * 7 % 5 + 1)).collect();
+        (Blocks::new(&columns, &offset), cells, counts)
+    }
+
+    #[test]
+    fn polynomials_are_those_of_differences() {
+        let (blocks, cells, counts) = example();
+        let counts = GeneCounts { cells: &cells, counts: &counts };
+        for alpha in [0.0, 0.4, 20.0] {
+            let at = |b: &[f64]| Expansion::at(b.to_vec(), alpha, &blocks, counts, true);
+            let centre = [0.3, -0.2, 0.1];
+            let here = at(&centre);
+            let delta = [2e-3, -1e-3, 3e-3];
+            let there = at(&[centre[0] + delta[0], centre[1] + delta[1], centre[2] + delta[2]]);
+            let near = |got: &[f64], want: &[f64], tolerance: f64, what: &str| {
+                for (g, w) in got.iter().zip(want) {
+                    let scale = tolerance * (1.0 + w.abs());
+                    assert!((g - w).abs() < scale, "{what}, alpha {alpha}: {g} not {w}");
+                }
+            };
+            let mut score = vec![0.0; 3];
+            here.add_score(&delta, &mut score);
+            near(&score, &there.score, 1e-6, "score");
+            let linear = |add: fn(&Expansion, &[f64], &mut [f64])| {
+                let mut sum = vec![0.0; 6];
+                add(&here, &delta, &mut sum);
+                sum
+            };
+            near(&linear(Expansion::add_information), &there.information, 5e-5, "information");
+            near(&linear(Expansion::add_expected), &there.expected, 5e-5, "expected");
+            near(&linear(Expansion::add_meat), &there.meat, 1e-3, "meat");
+            // The gain's own derivative is the score.
+            let step = 1e-6;
+            for k in 0..3 {
+                let moved = |by: f64| {
+                    let mut d = delta;
+                    d[k] += by;
+                    here.gain(&d)
+                };
+                let slope = (moved(step) - moved(-step)) / (2.0 * step);
+                assert!((slope - score[k]).abs() < 1e-5 * (1.0 + score[k].abs()));
+            }
+        }
+    }
+}
