@@ -33,6 +33,14 @@ impl Orthogonal {
         (0..p).map(|i| (i..p).map(|j| self.r[j * p + i] * b[j]).sum()).collect()
     }
 
+    /// A cell's row of Q, from its values of the kept columns: R⁻ᵀ x.
+    pub fn row(&self, x: &[f64], row: &mut [f64]) {
+        let p = self.kept.len();
+        for (j, q) in row.iter_mut().enumerate() {
+            *q = (0..=j).map(|i| self.inverse[j * p + i] * x[i]).sum();
+        }
+    }
+
     /// The value of a named column at a cell, from the cell's row of Q.
     pub fn named_value(&self, j: usize, row: impl Fn(usize) -> f64) -> f64 {
         let p = self.kept.len();
@@ -193,6 +201,11 @@ mod tests {
         let same: f64 = (0..3).map(|k| q[k][7] * c[k]).sum();
         assert!((eta - same).abs() < 1e-9);
         assert!((basis.named_value(2, |i| q[i][7]) - x(7, 2)).abs() < 1e-20);
+        let mut row = [0.0; 3];
+        basis.row(&[x(7, 0), x(7, 1), x(7, 2)], &mut row);
+        for (k, got) in row.iter().enumerate() {
+            assert!((got - q[k][7]).abs() < 1e-12, "{got} {}", q[k][7]);
+        }
     }
 
     #[test]

@@ -10,9 +10,9 @@
 //! leaves out is bounded by what it has (the bound of generalised
 //! self-concordance, Bach 2010, Electronic Journal of Statistics 4:384).
 
-use crate::design::products::{gram, products, triples};
+use crate::design::products::{gram, products, sum, triples};
 use crate::design::{BLOCK, Blocks};
-use crate::simd::{Kernel, LANES, Vector, exp, fma, run};
+use crate::simd::{Kernel, LANES, Vector, exp, fma, log1p_and_inverse, run};
 use crate::source::GeneCounts;
 
 /// The log-likelihood f about a centre, in coefficients of the design's basis.
@@ -21,6 +21,8 @@ use crate::source::GeneCounts;
 #[derive(Clone, Debug)]
 pub struct Expansion {
     pub centre: Vec<f64>,
+    /// Up to what depends on the counts and alpha alone.
+    pub log_likelihood: f64,
     pub score: Vec<f64>,
     /// Observed information, -f''.
     pub information: Vec<f64>,
@@ -46,6 +48,7 @@ impl Expansion {
         let sums = run(Look { blocks, counts, centre: &centre, alpha, with_meat });
         let p = centre.len();
         Self {
+            log_likelihood: sums.log_likelihood,
             score: sums.score,
             information: sums.information,
             information_slope: slopes(&sums.information_triples, p),
@@ -148,6 +151,7 @@ fn slopes(triples: &[f64], p: usize) -> Vec<f64> {
 
 #[derive(Default)]
 struct Sums {
+    log_likelihood: f64,
     score: Vec<f64>,
     information: Vec<f64>,
     information_triples: Vec<f64>,
@@ -188,6 +192,9 @@ impl Kernel for Look<'_> {
         let (mut y, mut eta) = (empty, empty);
         let (mut residual, mut bend, mut bend_slope) = (empty, empty, empty);
         let (mut weight, mut weight_slope) = (empty, empty);
+        let mut log_likelihood = empty;
+        let poisson = self.alpha == 0.0;
+        let theta = if poisson { 0.0 } else { 1.0 / self.alpha };
         let mut next = 0;
         for (block, (offset, columns)) in self.blocks.iter().enumerate() {
             for group in 0..BLOCK / LANES {
@@ -205,7 +212,9 @@ impl Kernel for Look<'_> {
             }
             for i in 0..BLOCK {
                 let mean = exp::<V>(eta[i]);
-                let inverse = 1.0 / fma::<V>(self.alpha, mean, 1.0);
+                let (log, inverse) = log1p_and_inverse::<V>(self.alpha * mean);
+                let cost = if poisson { mean } else { (y[i] + theta) * log };
+                log_likelihood[i] = y[i] * eta[i] - cost;
                 let saturation = self.alpha * mean * inverse;
                 residual[i] = (y[i] - mean) * inverse;
                 weight[i] = mean * inverse;
@@ -213,6 +222,7 @@ impl Kernel for Look<'_> {
                 bend[i] = weight_slope[i] * fma::<V>(self.alpha, y[i], 1.0);
                 bend_slope[i] = bend[i] * fma::<V>(-2.0, saturation, 1.0);
             }
+            sums.log_likelihood += sum::<V>(&log_likelihood);
             products::<V>(columns, &residual, &mut sums.score);
             gram::<V>(columns, &bend, &mut sums.information);
             triples::<V>(columns, &bend_slope, &mut sums.information_triples);
@@ -276,6 +286,8 @@ mod tests {
             near(&linear(Expansion::add_information), &there.information, 5e-5, "information");
             near(&linear(Expansion::add_expected), &there.expected, 5e-5, "expected");
             near(&linear(Expansion::add_meat), &there.meat, 1e-3, "meat");
+            let gain = there.log_likelihood - here.log_likelihood;
+            assert!((here.gain(&delta) - gain).abs() < 1e-8, "{} {gain}", here.gain(&delta));
             // The gain's own derivative is the score.
             let step = 1e-6;
             for k in 0..3 {

@@ -6,8 +6,12 @@
 
 mod options;
 mod rows;
+mod comparison;
 mod cholesky;
 mod expansion;
 mod members;
+mod ascent;
+mod p_value;
+mod pair;
 
 pub use options::{Dispersion, Family, Options, Reference, Resampling, StdErr, Test};

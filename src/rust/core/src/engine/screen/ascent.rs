@@ -1,0 +1,288 @@
+//! Newton's ascent of a pair's joint likelihood,
+//!
+//! L(b, c) = f(b) + sum over perturbed cells of l(x'b + c) [- l(x'b)],
+//!
+//! the term in brackets for cells among the reference cells. f is a polynomial
+//! about the null fit (`expansion`), the sum is exact (`members`). A bound on
+//! what the polynomial leaves out says how far its optimum can be from the true
+//! one; where that is too far, f is expanded anew about where the ascent is.
+//!
+//! L is concave, and its third derivatives are bounded by its second: so a
+//! Newton step shortened to log(1 + u) / u, where u is the largest change of a
+//! linear predictor, always climbs (Bach 2010), and no step is ever looked at
+//! twice.
+
+use super::cholesky::{backward, factor, forward};
+use super::comparison::{Comparison, Members};
+use super::expansion::Expansion;
+use super::members::{At, MemberSums, Wanted, add_members};
+use crate::source::GeneCounts;
+
+/// Standard errors from the optimum, of what Newton's last step leaves.
+const CONVERGED: f64 = 1e-8;
+/// Log-likelihoods are this exact.
+const LIKELIHOOD_TOLERANCE: f64 = 2e-7;
+/// Changes of linear predictors above which steps are shortened, and above which
+/// an expansion is not followed.
+const SHORT: f64 = 0.5;
+const FAR: f64 = 0.25;
+/// Steps before an ascent is given up; and expansions.
+const STEPS: usize = 40;
+const EXPANSIONS: usize = 12;
+/// No estimate is larger.
+const ENDLESS: f64 = 40.0;
+
+/// What all pairs of a gene share.
+pub struct GeneLikelihood<'a> {
+    pub comparison: &'a Comparison<'a>,
+    /// In the reference cells, numbered as in the base design.
+    pub counts: GeneCounts<'a>,
+    pub alpha: f64,
+    /// About the null fit.
+    pub expansion: &'a Expansion,
+    pub with_meat: bool,
+}
+
+/// What becomes of the perturbation's effect c.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Effect {
+    /// It is to be estimated, from this start.
+    Free(f64),
+    /// It is zero: the null model of all cells compared.
+    Zero,
+    /// It goes to minus infinity: perturbed cells have no counts.
+    Vanishing,
+}
+
+/// Where an ascent ended.
+pub struct Peak {
+    /// The last expansion, where it is not the gene's own.
+    refreshed: Option<Expansion>,
+    /// From the expansion's centre.
+    pub delta: Vec<f64>,
+    pub effect: f64,
+    pub factor: f64,
+    /// Standard errors that the estimate may be off.
+    pub bound: f64,
+    pub passes: usize,
+    pub refreshes: usize,
+}
+
+impl Peak {
+    pub fn expansion<'b>(&'b self, gene: &'b GeneLikelihood<'_>) -> &'b Expansion {
+        self.refreshed.as_ref().unwrap_or(gene.expansion)
+    }
+}
+
+/// The perturbed cells of a pair.
+pub struct Perturbed<'a> {
+    pub members: &'a Members,
+    /// Counts of the cells inside and outside, padded as the rows are.
+    pub inside: &'a [f64],
+    pub outside: &'a [f64],
+}
+
+impl Perturbed<'_> {
+    /// One pass.
+    pub fn sums(&self, at: At<'_>, wanted: Wanted, sums: &mut MemberSums) {
+        let meat = matches!(wanted, Wanted::Final { meat: true, .. });
+        sums.clear(at.coefficients.len(), meat);
+        add_members(&self.members.inside, self.inside, true, at, wanted, sums);
+        add_members(&self.members.outside, self.outside, false, at, wanted, sums);
+    }
+}
+
+/// What an ascent writes on. One a thread.
+#[derive(Default)]
+pub struct Room {
+    pub sums: MemberSums,
+    pub triangle: Vec<f64>,
+    gradient: Vec<f64>,
+    step: Vec<f64>,
+    coefficients: Vec<f64>,
+    direction: Vec<f64>,
+}
+
+impl Room {
+    /// One pass at a peak, and the information there; the effect is its last row.
+    pub fn look(
+        &mut self,
+        gene: &GeneLikelihood<'_>,
+        perturbed: &Perturbed<'_>,
+        peak: &Peak,
+        wanted: Wanted,
+    ) {
+        let expansion = peak.expansion(gene);
+        self.place(expansion, &peak.delta);
+        let at = At {
+            coefficients: &self.coefficients,
+            factor: peak.factor,
+            log_factor: peak.effect,
+            alpha: gene.alpha,
+        };
+        perturbed.sums(at, wanted, &mut self.sums);
+        self.information(expansion, &peak.delta, matches!(wanted, Wanted::Final { .. }), true);
+    }
+
+    fn place(&mut self, expansion: &Expansion, delta: &[f64]) {
+        self.coefficients.clear();
+        self.coefficients.extend(expansion.centre.iter().zip(delta).map(|(b, d)| b + d));
+    }
+
+    fn information(
+        &mut self,
+        expansion: &Expansion,
+        delta: &[f64],
+        expected: bool,
+        with_effect: bool,
+    ) {
+        self.triangle.clear();
+        self.triangle.extend_from_slice(&self.sums.information);
+        match expected {
+            true => expansion.add_expected(delta, &mut self.triangle),
+            false => expansion.add_information(delta, &mut self.triangle),
+        }
+        if with_effect {
+            self.triangle.extend_from_slice(&self.sums.cross);
+            self.triangle.push(self.sums.effect_information);
+        }
+    }
+}
+
+/// Climbs; none where there is no optimum in reach.
+pub fn climb(
+    gene: &GeneLikelihood<'_>,
+    perturbed: &Perturbed<'_>,
+    effect: Effect,
+    tolerance: f64,
+    room: &mut Room,
+) -> Option<Peak> {
+    let p = gene.expansion.centre.len();
+    let free = matches!(effect, Effect::Free(_));
+    let (start, factor) = match effect {
+        Effect::Free(start) => (start, start.exp()),
+        Effect::Zero => (0.0, 1.0),
+        Effect::Vanishing => (f64::NEG_INFINITY, 0.0),
+    };
+    let mut peak = Peak {
+        refreshed: None,
+        delta: vec![0.0; p],
+        effect: start,
+        factor,
+        bound: 0.0,
+        passes: 0,
+        refreshes: 0,
+    };
+    for _ in 0..STEPS {
+        let left = step(gene, perturbed, free, &mut peak, room)?;
+        let far = gene.comparison.largest_change(&peak.delta);
+        let converged = left <= CONVERGED;
+        if !converged && far <= FAR {
+            continue;
+        }
+        let remainder = remainder(peak.expansion(gene), &peak.delta, far, free, room);
+        peak.bound = remainder.error + left;
+        let exact = remainder.error <= tolerance && remainder.gain <= LIKELIHOOD_TOLERANCE;
+        if converged && exact {
+            return Some(peak);
+        }
+        if peak.refreshes == EXPANSIONS {
+            return None;
+        }
+        room.place(peak.expansion(gene), &peak.delta);
+        let centre = room.coefficients.clone();
+        let blocks = gene.comparison.base().blocks();
+        let anew = Expansion::at(centre, gene.alpha, blocks, gene.counts, gene.with_meat);
+        peak.refreshed = Some(anew);
+        peak.delta.fill(0.0);
+        peak.refreshes += 1;
+    }
+    None
+}
+
+/// Takes one step; returns how many standard errors from the optimum it may end.
+fn step(
+    gene: &GeneLikelihood<'_>,
+    perturbed: &Perturbed<'_>,
+    free: bool,
+    peak: &mut Peak,
+    room: &mut Room,
+) -> Option<f64> {
+    let p = peak.delta.len();
+    let expansion = peak.refreshed.as_ref().unwrap_or(gene.expansion);
+    room.place(expansion, &peak.delta);
+    let at = At {
+        coefficients: &room.coefficients,
+        factor: peak.factor,
+        log_factor: peak.effect,
+        alpha: gene.alpha,
+    };
+    perturbed.sums(at, Wanted::Newton, &mut room.sums);
+    peak.passes += 1;
+    room.information(expansion, &peak.delta, false, free);
+    room.gradient.clear();
+    room.gradient.extend_from_slice(&room.sums.score);
+    expansion.add_score(&peak.delta, &mut room.gradient);
+    if free {
+        room.gradient.push(room.sums.effect_score);
+    }
+    if !factor(&mut room.triangle, room.gradient.len()) {
+        return None;
+    }
+    room.step.clear();
+    room.step.extend_from_slice(&room.gradient);
+    forward(&room.triangle, &mut room.step);
+    let decrement = room.step.iter().map(|s| s * s).sum::<f64>().sqrt();
+    backward(&room.triangle, &mut room.step);
+    let effect_step = if free { room.step[p] } else { 0.0 };
+    let change = effect_step.abs() + gene.comparison.largest_change(&room.step[..p]);
+    let share = if change > SHORT { change.ln_1p() / change } else { 1.0 };
+    peak.delta.iter_mut().zip(&room.step).for_each(|(d, s)| *d += share * s);
+    if free {
+        peak.effect += share * effect_step;
+        peak.factor = peak.effect.exp();
+    }
+    let sound = decrement.is_finite() && (!free || peak.effect.abs() < ENDLESS);
+    let left = if share == 1.0 { decrement * change } else { f64::INFINITY };
+    sound.then_some(left)
+}
+
+/// What the polynomial can be wrong by.
+struct Remainder {
+    /// Of the effect in its standard errors, or of its standard error, relatively.
+    error: f64,
+    /// Of the log-likelihood.
+    gain: f64,
+}
+
+/// With u at most `far` in every reference cell, a direction g sees a score
+/// wrong by at most u² e^u / 6 sqrt(g'Hg delta'H delta); the effect sees
+/// g = A⁻¹ v, where A, v are the information about the coefficients, and that
+/// they share with the effect. The factor of the last step is still in `room`.
+fn remainder(
+    expansion: &Expansion,
+    delta: &[f64],
+    far: f64,
+    free: bool,
+    room: &mut Room,
+) -> Remainder {
+    if far == 0.0 {
+        return Remainder { error: 0.0, gain: 0.0 };
+    }
+    let p = delta.len();
+    let squared = far * far * far.exp();
+    let length = expansion.form(delta).max(0.0);
+    let gain = squared / 24.0 * length;
+    if !free {
+        return Remainder { error: 0.0, gain };
+    }
+    let last = p * (p + 1) / 2;
+    room.direction.clear();
+    room.direction.extend_from_slice(&room.triangle[last..last + p]);
+    backward(&room.triangle, &mut room.direction);
+    let sigma = 1.0 / room.triangle[last + p];
+    let shared = expansion.form(&room.direction).max(0.0);
+    let estimate = sigma * squared / 6.0 * (shared * length).sqrt();
+    let std_err = sigma * sigma * squared / 4.0 * shared;
+    Remainder { error: estimate.max(std_err), gain }
+}
