@@ -63,6 +63,12 @@ impl Orthogonal {
         (0..p).flat_map(|a| (0..=a).map(move |b| (a, b))).map(|(a, b)| entry(a, b)).collect()
     }
 
+    /// What the basis's last coefficient is multiplied with to name the last
+    /// column's: no other takes part in it.
+    pub fn last_share(&self) -> f64 {
+        self.inverse[self.inverse.len() - 1]
+    }
+
     /// Root mean square of a kept column.
     pub fn scale(&self, kept: usize) -> f64 {
         self.scales[kept]

@@ -12,7 +12,7 @@
 //! linear predictor, always climbs (Bach 2010), and no step is ever looked at
 //! twice.
 
-use super::cholesky::{backward, factor, forward};
+use super::cholesky::{backward, factor, form, forward};
 use super::comparison::{Comparison, Members};
 use super::expansion::Expansion;
 use super::members::{At, MemberSums, Wanted, add_members};
@@ -271,7 +271,7 @@ fn remainder(
     }
     let p = delta.len();
     let squared = far * far * far.exp();
-    let length = expansion.form(delta).max(0.0);
+    let length = form(&expansion.information, delta).max(0.0);
     let gain = squared / 24.0 * length;
     if !free {
         return Remainder { error: 0.0, gain };
@@ -281,7 +281,7 @@ fn remainder(
     room.direction.extend_from_slice(&room.triangle[last..last + p]);
     backward(&room.triangle, &mut room.direction);
     let sigma = 1.0 / room.triangle[last + p];
-    let shared = expansion.form(&room.direction).max(0.0);
+    let shared = form(&expansion.information, &room.direction).max(0.0);
     let estimate = sigma * squared / 6.0 * (shared * length).sqrt();
     let std_err = sigma * sigma * squared / 4.0 * shared;
     Remainder { error: estimate.max(std_err), gain }

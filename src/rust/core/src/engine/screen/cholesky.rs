@@ -1,5 +1,5 @@
-//! Small symmetric systems, in place: a library's overhead would be larger than
-//! the work.
+//! Small symmetric matrices, as their lower triangles, row after row. Systems are
+//! solved in place: a library's overhead would be larger than the work.
 
 /// Pivots below this share of their diagonal mean that the matrix is not
 /// positive definite, as far as rounding tells.
@@ -45,6 +45,19 @@ pub fn backward(l: &[f64], b: &mut [f64]) {
         let sum: f64 = (j + 1..b.len()).map(|k| l[k * (k + 1) / 2 + j] * b[k]).sum();
         b[j] = (b[j] - sum) / l[j * (j + 3) / 2];
     }
+}
+
+/// x'Ax, A a triangle row after row.
+pub fn form(triangle: &[f64], x: &[f64]) -> f64 {
+    let (mut form, mut at) = (0.0, 0);
+    for j in 0..x.len() {
+        for k in 0..=j {
+            let twice = if j == k { 1.0 } else { 2.0 };
+            form += twice * triangle[at] * x[j] * x[k];
+            at += 1;
+        }
+    }
+    form
 }
 
 #[cfg(test)]

@@ -112,13 +112,19 @@ impl<'a> Comparison<'a> {
         GeneCounts { cells: &room.0, counts: &room.1 }
     }
 
+    /// Columns of the model matrix.
+    pub fn terms(&self) -> usize {
+        self.columns.len() / self.offset.len()
+    }
+
     /// The model of one perturbation, written out: a design for the reference
-    /// cells and the perturbation's own, whose last column is one in the latter;
-    /// and the gene's counts in these cells.
+    /// cells and the perturbation's own, whose last column, `with_effect`, is one in
+    /// the latter; and the gene's counts in these cells.
     pub fn joint(
         &self,
         perturbation: usize,
         counts: GeneCounts<'_>,
+        with_effect: bool,
     ) -> Result<(Design, Vec<u32>, Vec<f64>)> {
         let own = self.membership.cells(perturbation);
         let n = self.offset.len();
@@ -127,17 +133,18 @@ impl<'a> Comparison<'a> {
         let used: Vec<u32> = match &self.reference {
             None => (0..n as u32).collect(),
             Some((_, places)) => {
-                let is_used = |&cell: &u32| {
-                    perturbed[cell as usize] || places[cell as usize] != NOWHERE
-                };
+                let is_used =
+                    |&cell: &u32| perturbed[cell as usize] || places[cell as usize] != NOWHERE;
                 (0..n as u32).filter(is_used).collect()
             }
         };
-        let mut columns = Vec::with_capacity(used.len() * (self.columns.len() / n + 1));
+        let mut columns = Vec::with_capacity(used.len() * (self.terms() + 1));
         for column in self.columns.chunks_exact(n) {
             columns.extend(used.iter().map(|&cell| column[cell as usize]));
         }
-        columns.extend(used.iter().map(|&cell| f64::from(perturbed[cell as usize])));
+        if with_effect {
+            columns.extend(used.iter().map(|&cell| f64::from(perturbed[cell as usize])));
+        }
         let offset: Vec<f64> = used.iter().map(|&cell| self.offset[cell as usize]).collect();
         let (cells, counts) = select(counts, &places(&used, n)?);
         Ok((Design::new(&columns, &offset)?, cells, counts))
@@ -168,7 +175,8 @@ impl<'a> Comparison<'a> {
         let n = self.offset.len();
         let kept = self.base.kept();
         let outside = Rows::gather(outside, rank, |cell, values| {
-            let named = kept.iter().map(|&j| self.columns[j * n + cell as usize]).collect::<Vec<_>>();
+            let named =
+                kept.iter().map(|&j| self.columns[j * n + cell as usize]).collect::<Vec<_>>();
             self.base.basis().row(&named, values);
             self.offset[cell as usize]
         });
@@ -176,16 +184,11 @@ impl<'a> Comparison<'a> {
         Ok(Members { inside, outside, identified })
     }
 
-    fn identified(
-        &self,
-        perturbation: usize,
-        inside: &Rows,
-        outside: &Rows,
-    ) -> Result<Identified> {
+    fn identified(&self, perturbation: usize, inside: &Rows, outside: &Rows) -> Result<Identified> {
         if inside.cells().is_empty() && outside.cells().is_empty() {
             return Ok(Identified::NoCells);
         }
-        let terms = self.columns.len() / self.offset.len();
+        let terms = self.terms();
         if !outside.cells().is_empty() {
             // The reference cells alone determine the covariates' coefficients,
             // and any other cell the perturbation's.
@@ -193,7 +196,7 @@ impl<'a> Comparison<'a> {
                 return Ok(Identified::Yes);
             }
             let none = GeneCounts { cells: &[], counts: &[] };
-            let (joint, ..) = self.joint(perturbation, none)?;
+            let (joint, ..) = self.joint(perturbation, none, true)?;
             let wider = joint.rank() > self.base.rank() + 1;
             let aliased = joint.kept().last() != Some(&terms);
             return Ok(match (aliased, wider) {
@@ -233,9 +236,8 @@ fn select(counts: GeneCounts<'_>, places: &[u32]) -> (Vec<u32>, Vec<f64>) {
 }
 
 fn restrict(columns: &[f64], offset: &[f64], cells: &[u32]) -> Result<Design> {
-    let pick = |values: &[f64]| -> Vec<f64> {
-        cells.iter().map(|&cell| values[cell as usize]).collect()
-    };
+    let pick =
+        |values: &[f64]| -> Vec<f64> { cells.iter().map(|&cell| values[cell as usize]).collect() };
     let columns: Vec<f64> = columns.chunks_exact(offset.len()).flat_map(pick).collect();
     Design::new(&columns, &pick(offset))
 }

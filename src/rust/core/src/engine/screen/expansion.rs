@@ -109,19 +109,6 @@ impl Expansion {
     pub fn add_meat(&self, delta: &[f64], triangle: &mut [f64]) {
         add_linear(&self.meat, &self.meat_slope, delta, triangle);
     }
-
-    /// The form x' (-f'') x at the centre.
-    pub fn form(&self, x: &[f64]) -> f64 {
-        let (mut form, mut at) = (0.0, 0);
-        for j in 0..x.len() {
-            for k in 0..=j {
-                let twice = if j == k { 1.0 } else { 2.0 };
-                form += twice * self.information[at] * x[j] * x[k];
-                at += 1;
-            }
-        }
-        form
-    }
 }
 
 fn add_linear(value: &[f64], slope: &[f64], delta: &[f64], triangle: &mut [f64]) {

@@ -2,7 +2,12 @@
 //!
 //! log mu_i = offset_i + x_i' b + a_i c,    a_i = 1 in perturbed cells, else 0,
 //!
-//! at a cost per pair that grows with the perturbed cells only.
+//! at a cost per pair that grows with the perturbed cells only. The likelihood of
+//! the reference cells is a function of b, the same for all perturbations: it is
+//! looked at once a gene and expanded about its optimum (`expansion`), and of a
+//! pair only the perturbed cells are looked at (`members`). Newton's method on
+//! both together (`ascent`) ends at the joint optimum, to a certified distance;
+//! what has no such optimum is fitted with its model written out (`joint`).
 
 mod options;
 mod rows;
@@ -13,5 +18,137 @@ mod members;
 mod ascent;
 mod p_value;
 mod pair;
+mod joint;
+mod gene;
 
+pub use comparison::Comparison;
 pub use options::{Dispersion, Family, Options, Reference, Resampling, StdErr, Test};
+
+use crate::result::{GeneColumns, PairColumns, ScreenBlock, ScreenSink};
+use crate::source::{CountKind, Csc, check_counts, gene_blocks};
+use crate::{Error, Monitor, Result};
+use gene::{GeneRow, Scratch, fit_row};
+use pair::PairFit;
+use rayon::prelude::*;
+
+/// Counts held at a time, in the order in which engines want them: 192 MB.
+const CAPACITY: usize = 16 << 20;
+/// Results that are handed on at a time.
+const PAIRS: usize = 1 << 20;
+
+/// Which pairs are fitted.
+#[derive(Clone, Copy, Debug)]
+pub enum Pairs<'a> {
+    All,
+    /// Of gene g the perturbations `perturbations[offsets[g]..offsets[g + 1]]`.
+    Some {
+        offsets: &'a [usize],
+        perturbations: &'a [u32],
+    },
+}
+
+impl Pairs<'_> {
+    fn of(self, gene: usize, all: usize) -> impl Iterator<Item = usize> {
+        let (some, all) = match self {
+            Pairs::All => (&[][..], 0..all),
+            Pairs::Some { offsets, perturbations } => {
+                (&perturbations[offsets[gene]..offsets[gene + 1]], 0..0)
+            }
+        };
+        all.chain(some.iter().map(|&k| k as usize))
+    }
+}
+
+/// Fits every pair, with the threads of the current pool ([`crate::pool`]), and
+/// hands the results on in the order of the genes. They depend neither on the
+/// number of threads nor on where a sink goes on.
+///
+/// # Errors
+/// Where the matrix does not have the comparison's cells, a count is not what the
+/// family can be given, the pairs do not fit the genes, the sink fails, or the
+/// monitor is cancelled.
+pub fn fit_screen(
+    counts: &Csc<'_>,
+    comparison: &Comparison<'_>,
+    pairs: Pairs<'_>,
+    options: &Options,
+    monitor: &Monitor,
+    sink: &mut dyn ScreenSink,
+) -> Result<()> {
+    let (cells, all) = (comparison.cells(), comparison.perturbations().len());
+    if counts.ncol() != cells {
+        return Err(Error::Shape { what: "cells", found: counts.ncol(), expected: cells });
+    }
+    check_pairs(pairs, counts.nrow(), all)?;
+    let kind = match options.family {
+        Family::QuasiPoisson => CountKind::NonNegative,
+        _ => CountKind::Whole,
+    };
+    check_counts(counts, kind)?;
+    let done = sink.genes_done();
+    for block in gene_blocks(counts, CAPACITY) {
+        let genes: Vec<usize> = block.genes().filter(|&gene| gene >= done).collect();
+        let per_gene = |gene: &usize| pairs.of(*gene, all).count().max(1);
+        let share = (PAIRS / genes.iter().map(per_gene).max().unwrap_or(1)).max(64);
+        for genes in genes.chunks(share) {
+            let fit = |scratch: &mut Scratch, &gene: &usize| {
+                let (counts, pairs) = (block.gene(gene), pairs.of(gene, all));
+                let row = fit_row(comparison, counts, pairs, None, options, scratch, monitor)?;
+                monitor.tick()?;
+                Ok(row)
+            };
+            let parallel = genes.into_par_iter().with_max_len(1);
+            let rows: Result<Vec<GeneRow>> =
+                parallel.map_init(|| Scratch::new(cells), fit).collect();
+            sink.append(as_block(&rows?, options))?;
+        }
+    }
+    Ok(())
+}
+
+fn check_pairs(pairs: Pairs<'_>, genes: usize, all: usize) -> Result<()> {
+    let Pairs::Some { offsets, perturbations } = pairs else { return Ok(()) };
+    if offsets.len() != genes + 1 {
+        let found = offsets.len().saturating_sub(1);
+        return Err(Error::Shape { what: "genes of the pairs", found, expected: genes });
+    }
+    let covered = offsets[0] == 0 && offsets[genes] == perturbations.len();
+    if !covered || offsets.windows(2).any(|w| w[0] > w[1]) {
+        return Err(Error::Sparse("the offsets do not divide the pairs"));
+    }
+    match perturbations.iter().any(|&k| k as usize >= all) {
+        true => Err(Error::Sparse("a pair's perturbation is out of range")),
+        false => Ok(()),
+    }
+}
+
+fn as_block(rows: &[GeneRow], options: &Options) -> ScreenBlock {
+    let narrow = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
+    let genes = GeneColumns {
+        status: rows.iter().map(|row| row.status as u8).collect(),
+        mean: rows.iter().map(|row| row.mean).collect(),
+        theta: rows.iter().map(|row| row.theta).collect(),
+        dispersion: rows.iter().map(|row| row.dispersion).collect(),
+        log_likelihood: rows.iter().map(|row| row.log_likelihood).collect(),
+        iterations: rows.iter().map(|row| narrow(row.iterations)).collect(),
+    };
+    let column = |of: fn(&PairFit) -> f64| -> Vec<f64> {
+        rows.iter().flat_map(|row| row.pairs.iter().map(of)).collect()
+    };
+    let fits = || rows.iter().flat_map(|row| &row.pairs);
+    let pairs = PairColumns {
+        estimate: column(|fit| fit.estimate),
+        std_err: column(|fit| fit.std_err),
+        statistic: column(|fit| fit.statistic),
+        p_value: column(|fit| fit.p_value),
+        theta: match options.dispersion {
+            Dispersion::Pair => column(|fit| fit.theta),
+            _ => vec![],
+        },
+        error_bound: fits().map(|fit| fit.error_bound as f32).collect(),
+        status: fits().map(|fit| fit.status as u8).collect(),
+        passes: fits().map(|fit| narrow(fit.passes)).collect(),
+        refreshes: fits().map(|fit| narrow(fit.refreshes)).collect(),
+    };
+    ScreenBlock { genes, pairs }
+}

@@ -1,7 +1,7 @@
 //! One gene and one perturbation: what is fitted, tested and reported.
 
 use super::ascent::{Effect, GeneLikelihood, Peak, Perturbed, Room, climb};
-use super::cholesky::{backward, factor};
+use super::cholesky::{backward, factor, form};
 use super::comparison::Identified;
 use super::members::{At, Wanted};
 use super::options::{Options, StdErr, Test};
@@ -173,16 +173,8 @@ fn std_err(
     backward(&room.triangle, &mut direction);
     let mut triangle = room.sums.meat.clone();
     peak.expansion(&gene.likelihood).add_meat(&peak.delta, &mut triangle);
-    let mut variance = room.sums.effect_meat;
-    let mut at = 0;
-    for j in 0..p {
-        variance -= 2.0 * room.sums.cross_meat[j] * direction[j];
-        for k in 0..=j {
-            let twice = if j == k { 1.0 } else { 2.0 };
-            variance += twice * triangle[at] * direction[j] * direction[k];
-            at += 1;
-        }
-    }
+    let crossed: f64 = room.sums.cross_meat.iter().zip(&direction).map(|(m, d)| m * d).sum();
+    let variance = room.sums.effect_meat - 2.0 * crossed + form(&triangle, &direction);
     Some(sigma * sigma * variance.max(0.0).sqrt())
 }
 
@@ -244,7 +236,12 @@ fn score(
 ) -> Option<f64> {
     let null = null_peak(gene, perturbed, options, fit, room)?;
     let p = null.delta.len();
-    room.look(&gene.likelihood, perturbed, &null, Wanted::Final { log_likelihood: false, meat: false });
+    room.look(
+        &gene.likelihood,
+        perturbed,
+        &null,
+        Wanted::Final { log_likelihood: false, meat: false },
+    );
     fit.passes += 1;
     let score = room.sums.effect_score;
     // What is left of the information about the effect is the last pivot, squared.

@@ -1,0 +1,251 @@
+//! Pairs of gene and perturbation against their models written out and fitted
+//! by textbook iterations.
+
+mod reference;
+
+use faer::linalg::solvers::Solve;
+use faer::{Mat, Side};
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use reference::{Problem, by_cell};
+use scoria_core::design::Membership;
+use scoria_core::engine::screen::{
+    Comparison, Dispersion, Family, Options, Pairs, Reference, Resampling, StdErr, Test, fit_screen,
+};
+use scoria_core::result::{PairStatus, ScreenBlock};
+use scoria_core::source::Csc;
+use scoria_core::{Monitor, pool};
+
+const OPTIONS: Options = Options {
+    family: Family::NegativeBinomial,
+    dispersion: Dispersion::Null,
+    test: Test::Wald,
+    resampling: Resampling::Permutation,
+    std_err: StdErr::Expected,
+    tolerance: 1e-6,
+    max_iterations: 100,
+};
+
+/// A screen of some genes, and which cells are compared.
+struct Screen {
+    genes: Vec<Problem>,
+    perturbed: Vec<Vec<u32>>,
+    reference: Reference,
+}
+
+impl Screen {
+    /// `kind`: 0 all other cells, 1 control cells, 2 all perturbed cells.
+    fn random(seed: u64, n: usize, p: usize, sizes: &[usize], kind: u8, level: f64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ 0xace);
+        let mut order: Vec<u32> = (0..n as u32).collect();
+        for i in (1..n).rev() {
+            order.swap(i, rng.random_range(0..=i));
+        }
+        // The last third are the controls, where there are any.
+        let held = if kind == 0 { n } else { n - n / 3 };
+        let mut perturbed: Vec<Vec<u32>> = vec![];
+        for &size in sizes {
+            let size = size.clamp(1, held / 2);
+            let start = rng.random_range(0..=held - size);
+            perturbed.push(sorted(&order[start..start + size]));
+        }
+        let reference = match kind {
+            0 => Reference::Complement,
+            1 => Reference::Cells(sorted(&order[held..])),
+            _ => Reference::Cells(sorted(&order[..held])),
+        };
+        let alphas = [0.0, 0.3, 3.0];
+        let genes = (0..3).map(|g| {
+            let mut problem = Problem::random(seed, n, p, alphas[g]).with_level(level, seed);
+            // The first perturbation has an effect.
+            for &cell in &perturbed[0] {
+                let y = &mut problem.counts[cell as usize];
+                *y = if g == 1 { (*y / 4.0).floor() } else { 3.0 * *y };
+            }
+            problem
+        });
+        Self { genes: genes.collect(), perturbed, reference }
+    }
+
+    fn fit(&self, options: &Options, threads: usize) -> ScreenBlock {
+        let n = self.genes[0].offset.len();
+        let (offsets, rows, values) = by_cell(&self.genes, n);
+        let counts = Csc::new(self.genes.len(), &offsets, &rows, &values).unwrap();
+        let membership = self.membership();
+        let first = &self.genes[0];
+        let comparison =
+            Comparison::new(&first.columns, &first.offset, &membership, &self.reference).unwrap();
+        let mut block = ScreenBlock::default();
+        let monitor = Monitor::new();
+        let fit = || fit_screen(&counts, &comparison, Pairs::All, options, &monitor, &mut block);
+        pool(threads).unwrap().install(fit).unwrap();
+        block
+    }
+
+    fn membership(&self) -> Membership {
+        let mut offsets = vec![0];
+        self.perturbed
+            .iter()
+            .for_each(|cells| offsets.push(offsets.last().unwrap() + cells.len() as i32));
+        let cells: Vec<i32> = self.perturbed.iter().flatten().map(|&cell| cell as i32).collect();
+        Membership::new(&offsets, &cells, self.genes[0].offset.len()).unwrap()
+    }
+
+    /// The model of a pair, its last column one in perturbed cells; and the null
+    /// model of the same cells.
+    fn written_out(&self, gene: usize, k: usize) -> (Problem, Problem) {
+        let whole = &self.genes[gene];
+        let n = whole.offset.len();
+        let own = |i: usize| self.perturbed[k].binary_search(&(i as u32)).is_ok();
+        let dropped = |i: usize| match &self.reference {
+            Reference::Complement => false,
+            Reference::Cells(cells) => !own(i) && cells.binary_search(&(i as u32)).is_err(),
+        };
+        let mut with = whole.clone();
+        with.columns.extend((0..n).map(|i| f64::from(own(i))));
+        (with.without_cells(dropped), whole.without_cells(dropped))
+    }
+}
+
+fn sorted(cells: &[u32]) -> Vec<u32> {
+    let mut cells = cells.to_vec();
+    cells.sort_unstable();
+    cells
+}
+
+/// The optimum at a given theta, and three standard errors of the last
+/// coefficient: Newton's method on the model written out, in long form.
+struct Optimum {
+    estimate: f64,
+    std_err: [f64; 3],
+    log_likelihood: f64,
+}
+
+fn optimum(problem: &Problem, theta: f64) -> Optimum {
+    let n = problem.offset.len();
+    let p = problem.columns.len() / n;
+    let column = |j: usize| &problem.columns[j * n..(j + 1) * n];
+    let gram = |w: &[f64]| {
+        Mat::from_fn(p, p, |j, k| (0..n).map(|i| w[i] * column(j)[i] * column(k)[i]).sum::<f64>())
+    };
+    let mut b = problem.negative_binomial_at(theta).coefficients;
+    let weights = |b: &[f64]| {
+        let cells = problem.predictors(b).into_iter().zip(&problem.counts);
+        let (mut r, mut expected, mut observed) = (vec![], vec![], vec![]);
+        for (eta, y) in cells {
+            let shrink = 1.0 / (1.0 + eta.exp() / theta);
+            r.push((y - eta.exp()) * shrink);
+            expected.push(eta.exp() * shrink);
+            observed.push(eta.exp() * shrink * shrink * (1.0 + y / theta));
+        }
+        (r, expected, observed)
+    };
+    let mut score = f64::INFINITY;
+    for _ in 0..20 {
+        let (r, _, observed) = weights(&b);
+        let u = Mat::from_fn(p, 1, |j, _| (0..n).map(|i| column(j)[i] * r[i]).sum::<f64>());
+        let step = gram(&observed).llt(Side::Lower).unwrap().solve(&u);
+        (0..p).for_each(|j| b[j] += step[(j, 0)]);
+        score = (0..p).map(|j| (u[(j, 0)] * step[(j, 0)]).abs()).sum::<f64>();
+    }
+    assert!(score < 1e-14, "the reference has not converged: {score:e}");
+    let (r, expected, observed) = weights(&b);
+    let unit = Mat::from_fn(p, 1, |j, _| f64::from(j == p - 1));
+    let row = |w: &[f64]| gram(w).llt(Side::Lower).unwrap().solve(&unit);
+    let (expected, observed) = (row(&expected), row(&observed));
+    let meat = gram(&r.iter().map(|r| r * r).collect::<Vec<_>>());
+    let sandwich = (expected.transpose() * &meat * &expected)[(0, 0)].sqrt();
+    Optimum {
+        estimate: b[p - 1],
+        std_err: [expected[(p - 1, 0)].sqrt(), observed[(p - 1, 0)].sqrt(), sandwich],
+        log_likelihood: problem.nb_log_likelihood(&b, theta),
+    }
+}
+
+/// Every pair that has an optimum; how many there were.
+fn agrees(screen: &Screen, block: &ScreenBlock, options: &Options) -> usize {
+    let pairs = &block.pairs;
+    let mut compared = 0;
+    for gene in 0..screen.genes.len() {
+        for k in 0..screen.perturbed.len() {
+            let at = gene * screen.perturbed.len() + k;
+            if pairs.status[at] != PairStatus::Ok as u8 {
+                continue;
+            }
+            let (with, without) = screen.written_out(gene, k);
+            let theta = match pairs.theta.get(at) {
+                Some(&own) => own,
+                None => block.genes.theta[gene],
+            };
+            let fit = optimum(&with, theta);
+            let (estimate, std_err) = (fit.estimate, fit.std_err[options.std_err as usize]);
+            let distance = (pairs.estimate[at] - estimate).abs() / std_err;
+            let what = format!(
+                "gene {gene}, perturbation {k} ({} cells, theta {theta}, {} refreshes, bound {:e})",
+                screen.perturbed[k].len(),
+                pairs.refreshes[at],
+                pairs.error_bound[at],
+            );
+            assert!(distance < 1e-5, "{what}: {} not {estimate}", pairs.estimate[at]);
+            let bound = f64::from(pairs.error_bound[at]);
+            assert!(distance <= bound + 3e-7, "{what}: off by {distance:e}");
+            let ratio = pairs.std_err[at] / std_err;
+            assert!(
+                (ratio - 1.0).abs() < 1e-5,
+                "{what}: std_err {} not {std_err}",
+                pairs.std_err[at]
+            );
+            if options.test == Test::LikelihoodRatio {
+                let null = optimum(&without, theta);
+                let gain = 0.5 * pairs.statistic[at].powi(2);
+                let want = fit.log_likelihood - null.log_likelihood;
+                let tolerance = 1e-6 + 1e-12 * fit.log_likelihood.abs();
+                assert!((gain - want).abs() < tolerance, "{what}: gain {gain} not {want}");
+                let signs = pairs.statistic[at] * estimate;
+                assert!(signs >= 0.0 || want < 1e-6, "{what}");
+            }
+            compared += 1;
+        }
+    }
+    compared
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(cases()))]
+
+    #[test]
+    fn estimates_are_those_of_the_joint_optimum(
+        seed in 0u64..1_000_000,
+        n in 60usize..500,
+        p in 1usize..=12,
+        sizes in prop::collection::vec(1usize..250, 3),
+        kind in 0u8..3,
+        level in -2.0f64..4.0,
+        test in prop::sample::select(vec![Test::LikelihoodRatio, Test::Wald]),
+        std_err in prop::sample::select(vec![
+            StdErr::Expected, StdErr::Observed, StdErr::Sandwich,
+        ]),
+    ) {
+        let n = n.max(12 * p);
+        let screen = Screen::random(seed, n, p, &sizes, kind, level);
+        let options = Options { test, std_err, ..OPTIONS };
+        agrees(&screen, &screen.fit(&options, 1), &options);
+    }
+}
+
+fn cases() -> u32 {
+    std::env::var("SCORIA_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(60)
+}
+
+#[test]
+fn small_and_large_perturbations_of_many_cells_agree() {
+    let n = 6000;
+    for kind in 0..3 {
+        let sizes = [3000, 1, 2, 30, 300];
+        let screen = Screen::random(77 + u64::from(kind), n, 4, &sizes, kind, 0.5);
+        let options = Options { test: Test::LikelihoodRatio, ..OPTIONS };
+        let compared = agrees(&screen, &screen.fit(&options, 2), &options);
+        assert!(compared >= 12, "{compared} of 15 pairs have an optimum");
+    }
+}
