@@ -23,7 +23,7 @@ const OPTIONS: Options = Options {
     test: Test::Wald,
     resampling: Resampling::Permutation,
     std_err: StdErr::Expected,
-    tolerance: 1e-6,
+    tolerance: 5e-6,
     max_iterations: 100,
 };
 

@@ -20,8 +20,8 @@ use crate::source::GeneCounts;
 
 /// Standard errors from the optimum, of what Newton's last step leaves.
 const CONVERGED: f64 = 1e-8;
-/// Log-likelihoods are this exact.
-const LIKELIHOOD_TOLERANCE: f64 = 2e-7;
+/// Log-likelihoods that are reported are this exact.
+const LIKELIHOOD_TOLERANCE: f64 = 4e-7;
 /// Changes of linear predictors above which steps are shortened, and above which
 /// an expansion is not followed.
 const SHORT: f64 = 0.5;
@@ -40,7 +40,11 @@ pub struct GeneLikelihood<'a> {
     pub alpha: f64,
     /// About the null fit.
     pub expansion: &'a Expansion,
+    /// Whether sandwiches are asked for, and log-likelihoods at an optimum.
     pub with_meat: bool,
+    pub with_likelihood: bool,
+    /// Standard errors that an estimate may be off.
+    pub tolerance: f64,
 }
 
 /// What becomes of the perturbation's effect c.
@@ -154,7 +158,6 @@ pub fn climb(
     gene: &GeneLikelihood<'_>,
     perturbed: &Perturbed<'_>,
     effect: Effect,
-    tolerance: f64,
     room: &mut Room,
 ) -> Option<Peak> {
     let p = gene.expansion.centre.len();
@@ -180,9 +183,9 @@ pub fn climb(
         if !converged && far <= FAR {
             continue;
         }
-        let remainder = remainder(peak.expansion(gene), &peak.delta, far, free, room);
+        let remainder = remainder(gene, &peak, far, free, room);
         peak.bound = remainder.error + left;
-        let exact = remainder.error <= tolerance && remainder.gain <= LIKELIHOOD_TOLERANCE;
+        let exact = remainder.error <= gene.tolerance && remainder.gain <= LIKELIHOOD_TOLERANCE;
         if converged && exact {
             return Some(peak);
         }
@@ -260,8 +263,8 @@ struct Remainder {
 /// g = A⁻¹ v, where A, v are the information about the coefficients, and that
 /// they share with the effect. The factor of the last step is still in `room`.
 fn remainder(
-    expansion: &Expansion,
-    delta: &[f64],
+    gene: &GeneLikelihood<'_>,
+    peak: &Peak,
     far: f64,
     free: bool,
     room: &mut Room,
@@ -269,10 +272,11 @@ fn remainder(
     if far == 0.0 {
         return Remainder { error: 0.0, gain: 0.0 };
     }
-    let p = delta.len();
+    let p = peak.delta.len();
+    let expansion = peak.expansion(gene);
     let squared = far * far * far.exp();
-    let length = form(&expansion.information, delta).max(0.0);
-    let gain = squared / 24.0 * length;
+    let length = form(&expansion.information, &peak.delta).max(0.0);
+    let gain = if gene.with_likelihood || !free { squared / 24.0 * length } else { 0.0 };
     if !free {
         return Remainder { error: 0.0, gain };
     }
@@ -283,6 +287,8 @@ fn remainder(
     let sigma = 1.0 / room.triangle[last + p];
     let shared = form(&expansion.information, &room.direction).max(0.0);
     let estimate = sigma * squared / 6.0 * (shared * length).sqrt();
-    let std_err = sigma * sigma * squared / 4.0 * shared;
+    // Squared residuals bend more than the information does.
+    let bends = if gene.with_meat { 10.0 } else { 1.0 };
+    let std_err = bends * sigma * sigma * squared / 4.0 * shared;
     Remainder { error: estimate.max(std_err), gain }
 }

@@ -4,7 +4,7 @@ use super::ascent::{GeneLikelihood, Perturbed, Room};
 use super::comparison::Comparison;
 use super::expansion::Expansion;
 use super::joint::JointModel;
-use super::options::{Dispersion, Family, Options, StdErr};
+use super::options::{Dispersion, Family, Options, StdErr, Test};
 use super::p_value::Tail;
 use super::pair::{Fitted, Gene, PairFit, fit_pair};
 use crate::engine::glm::{self, Estimate, GeneFit, Status, Workspace, fit_gene, fit_gene_at};
@@ -109,8 +109,15 @@ pub fn fit_row(
     let with_meat = options.std_err == StdErr::Sandwich;
     let centre = base.basis().coordinates(&null.coefficients);
     let expansion = Expansion::at(centre, alpha, base.blocks(), reference, with_meat);
-    let likelihood =
-        GeneLikelihood { comparison, counts: reference, alpha, expansion: &expansion, with_meat };
+    let likelihood = GeneLikelihood {
+        comparison,
+        counts: reference,
+        alpha,
+        expansion: &expansion,
+        with_meat,
+        with_likelihood: options.test == Test::LikelihoodRatio,
+        tolerance: options.tolerance,
+    };
     let gene = Gene { likelihood, dispersion: null.dispersion, total, tail };
     scatter(counts, dense);
     for k in perturbations {

@@ -92,6 +92,8 @@ impl JointModel<'_> {
         let max_iterations = self.options.max_iterations;
         let family = match (self.options.family, self.options.dispersion) {
             (Family::NegativeBinomial, Dispersion::Pair) => glm::Family::NegativeBinomial,
+            // Reference cells without a count say nothing of theta.
+            (Family::NegativeBinomial, _) if self.alpha.is_nan() => glm::Family::NegativeBinomial,
             (Family::QuasiPoisson, _) => glm::Family::QuasiPoisson,
             _ => {
                 let alpha = self.alpha;

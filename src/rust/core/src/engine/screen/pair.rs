@@ -82,7 +82,7 @@ pub fn fit_pair(
         true => Effect::Free((1.0 + null.residual / null.weight).ln()),
         false => Effect::Vanishing,
     };
-    let Some(peak) = climb(&gene.likelihood, perturbed, effect, options.tolerance, room) else {
+    let Some(peak) = climb(&gene.likelihood, perturbed, effect, room) else {
         return Fitted::Unusual;
     };
     match report(gene, perturbed, options, effect, &peak, room) {
@@ -134,11 +134,11 @@ fn report(
     fit.statistic = match options.test {
         Test::Wald if !separated => fit.estimate / fit.std_err,
         Test::Wald | Test::LikelihoodRatio => {
-            let gain = likelihood_gain(gene, perturbed, options, peak, &mut fit, room)?;
+            let gain = likelihood_gain(gene, perturbed, peak, &mut fit, room)?;
             peak.effect.signum() * (2.0 * gain.max(0.0) / gene.dispersion).sqrt()
         }
         Test::Score | Test::Calibrated => {
-            score(gene, perturbed, options, &mut fit, room)? / gene.dispersion.sqrt()
+            score(gene, perturbed, &mut fit, room)? / gene.dispersion.sqrt()
         }
     };
     fit.p_value = gene.tail.two_sided(fit.statistic);
@@ -182,7 +182,6 @@ fn std_err(
 fn likelihood_gain(
     gene: &Gene<'_>,
     perturbed: &Perturbed<'_>,
-    options: &Options,
     peak: &Peak,
     fit: &mut PairFit,
     room: &mut Room,
@@ -191,7 +190,7 @@ fn likelihood_gain(
     let without = if perturbed.members.outside.cells().is_empty() {
         gene.likelihood.expansion.log_likelihood
     } else {
-        let null = null_peak(gene, perturbed, options, fit, room)?;
+        let null = null_peak(gene, perturbed, fit, room)?;
         log_likelihood(gene, perturbed, &null, fit, room)
     };
     Some(with - without)
@@ -216,11 +215,10 @@ fn log_likelihood(
 fn null_peak(
     gene: &Gene<'_>,
     perturbed: &Perturbed<'_>,
-    options: &Options,
     fit: &mut PairFit,
     room: &mut Room,
 ) -> Option<Peak> {
-    let null = climb(&gene.likelihood, perturbed, Effect::Zero, options.tolerance, room)?;
+    let null = climb(&gene.likelihood, perturbed, Effect::Zero, room)?;
     fit.passes += null.passes;
     fit.refreshes += null.refreshes;
     Some(null)
@@ -230,11 +228,10 @@ fn null_peak(
 fn score(
     gene: &Gene<'_>,
     perturbed: &Perturbed<'_>,
-    options: &Options,
     fit: &mut PairFit,
     room: &mut Room,
 ) -> Option<f64> {
-    let null = null_peak(gene, perturbed, options, fit, room)?;
+    let null = null_peak(gene, perturbed, fit, room)?;
     let p = null.delta.len();
     room.look(
         &gene.likelihood,
