@@ -122,7 +122,8 @@ struct Optimum {
     log_likelihood: f64,
 }
 
-fn optimum(problem: &Problem, theta: f64) -> Optimum {
+/// None where covariates go to infinity.
+fn optimum(problem: &Problem, theta: f64) -> Option<Optimum> {
     let n = problem.offset.len();
     let p = problem.columns.len() / n;
     let column = |j: usize| &problem.columns[j * n..(j + 1) * n];
@@ -145,9 +146,12 @@ fn optimum(problem: &Problem, theta: f64) -> Optimum {
     for _ in 0..20 {
         let (r, _, observed) = weights(&b);
         let u = Mat::from_fn(p, 1, |j, _| (0..n).map(|i| column(j)[i] * r[i]).sum::<f64>());
-        let step = gram(&observed).llt(Side::Lower).unwrap().solve(&u);
+        let step = gram(&observed).llt(Side::Lower).ok()?.solve(&u);
         (0..p).for_each(|j| b[j] += step[(j, 0)]);
         score = (0..p).map(|j| (u[(j, 0)] * step[(j, 0)]).abs()).sum::<f64>();
+    }
+    if b.iter().any(|b| b.abs() > 25.0) {
+        return None;
     }
     assert!(score < 1e-14, "the reference has not converged: {score:e}");
     let (r, expected, observed) = weights(&b);
@@ -156,11 +160,11 @@ fn optimum(problem: &Problem, theta: f64) -> Optimum {
     let (expected, observed) = (row(&expected), row(&observed));
     let meat = gram(&r.iter().map(|r| r * r).collect::<Vec<_>>());
     let sandwich = (expected.transpose() * &meat * &expected)[(0, 0)].sqrt();
-    Optimum {
+    Some(Optimum {
         estimate: b[p - 1],
         std_err: [expected[(p - 1, 0)].sqrt(), observed[(p - 1, 0)].sqrt(), sandwich],
         log_likelihood: problem.nb_log_likelihood(&b, theta),
-    }
+    })
 }
 
 /// Every pair that has an optimum; how many there were.
@@ -178,7 +182,7 @@ fn agrees(screen: &Screen, block: &ScreenBlock, options: &Options) -> usize {
                 Some(&own) => own,
                 None => block.genes.theta[gene],
             };
-            let fit = optimum(&with, theta);
+            let Some(fit) = optimum(&with, theta) else { continue };
             let (estimate, std_err) = (fit.estimate, fit.std_err[options.std_err as usize]);
             let distance = (pairs.estimate[at] - estimate).abs() / std_err;
             let what = format!(
@@ -197,7 +201,7 @@ fn agrees(screen: &Screen, block: &ScreenBlock, options: &Options) -> usize {
                 pairs.std_err[at]
             );
             if options.test == Test::LikelihoodRatio {
-                let null = optimum(&without, theta);
+                let null = optimum(&without, theta).unwrap();
                 let gain = 0.5 * pairs.statistic[at].powi(2);
                 let want = fit.log_likelihood - null.log_likelihood;
                 let tolerance = 1e-6 + 1e-12 * fit.log_likelihood.abs();
