@@ -2,12 +2,14 @@
 #'
 #' @description
 #' `coefficient_table()` returns one row a gene and term, with monocle3's
-#' columns in monocle3's order.
+#' columns in monocle3's order. For what [fit_screen()] returns, see
+#' [its method][coefficient_table.ScreenFit].
 #'
 #' @param model_tbl What [fit_models()] returned, or rows of it.
 #' @param adjust How `q_value` is adjusted for multiple testing: a method of
 #'   [stats::p.adjust()]. Default `"holm"`, as in monocle3 (whose documentation
 #'   says Benjamini and Hochberg: `"BH"`).
+#' @param ... Not used; an unknown argument is an error.
 #'
 #' @return A tibble: the columns of `model_tbl`, and
 #' \describe{
@@ -37,7 +39,12 @@
 #' fits <- fit_models(counts, "~ treated", cell_metadata = cells)
 #' coefficient_table(fits, adjust = "BH")
 #' @export
-coefficient_table <- function(model_tbl, adjust = "holm") {
+coefficient_table <- function(model_tbl, ...) UseMethod("coefficient_table")
+
+#' @rdname coefficient_table
+#' @export
+coefficient_table.default <- function(model_tbl, adjust = "holm", ...) {
+  check_no_dots(..., of = "coefficient_table.default")
   check_model_table(model_tbl)
   adjust <- first_choice(adjust, stats::p.adjust.methods)
   rows <- lapply(unname(model_tbl$model), coefficient_rows)

@@ -1,8 +1,9 @@
 # The model matrix of a formula --------------------------------------------------
 
-# The formula of a string or of a formula; functions are looked up where
-# fit_models() was called.
-parse_formula <- function(formula, env, call = caller_env()) {
+# The formula of a string or of a formula; functions are looked up in `env`,
+# where the user called.
+parse_formula <- function(formula, env, arg = rlang::caller_arg(formula),
+                          call = caller_env()) {
   if (is.character(formula) && length(formula) == 1 && grepl("~", formula)) {
     parsed <- rlang::try_fetch(
       stats::as.formula(formula, env = env),
@@ -16,8 +17,8 @@ parse_formula <- function(formula, env, call = caller_env()) {
     parsed <- formula
   } else {
     abort_formula(
-      c("{.arg model_formula_str} must be a string such as
-         {.val ~ perturbation}, or a formula, not
+      c("{.arg {arg}} must be a string such as
+         {.val ~ batch}, or a formula, not
          {.obj_type_friendly {formula}}.",
         x = if (rlang::is_string(formula)) "It has no {.code ~}."
       ),
@@ -26,7 +27,7 @@ parse_formula <- function(formula, env, call = caller_env()) {
   }
   if (length(parsed) == 3) {
     abort_formula(
-      c("{.arg model_formula_str} must have nothing before the {.code ~}.",
+      c("{.arg {arg}} must have nothing before the {.code ~}.",
         x = "Found {.code {deparse(parsed[[2]])}}; each gene is the response in
              turn."
       ),
@@ -35,7 +36,7 @@ parse_formula <- function(formula, env, call = caller_env()) {
   }
   if ("|" %in% all.names(parsed)) {
     abort_formula(
-      c("{.arg model_formula_str} has a {.code |}.",
+      c("{.arg {arg}} has a {.code |}.",
         i = "Random effects and models of zero inflation are not fitted by
              these families."
       ),
@@ -51,8 +52,8 @@ parse_formula <- function(formula, env, call = caller_env()) {
 #   cells     indices of the cells that are used
 #   terms, xlevels, contrasts    what prediction needs
 build_design <- function(formula, cells, n_cells, na_action = "fail",
-                         call = caller_env()) {
-  data <- formula_data(formula, cells, n_cells, call)
+                         arg = "cds", call = caller_env()) {
+  data <- formula_data(formula, cells, n_cells, arg, call)
   used <- usable_cells(data, n_cells, na_action, call)
   if (length(used) < n_cells) data <- data[used, , drop = FALSE]
   frame <- rlang::try_fetch(
@@ -73,7 +74,7 @@ build_design <- function(formula, cells, n_cells, na_action = "fail",
     matrix <- stats::model.matrix(terms, frame)
   }
   if (ncol(matrix) == 0) {
-    abort_formula("{.arg model_formula_str} has no terms to fit.", call = call)
+    abort_formula("The formula has no terms to fit.", call = call)
   }
   check_finite(matrix, call)
   list(
@@ -96,7 +97,7 @@ with_size_factor_covariate <- function(formula) {
 }
 
 # The covariates that a formula names, as a data frame of the cells.
-formula_data <- function(formula, cells, n_cells, call) {
+formula_data <- function(formula, cells, n_cells, arg, call) {
   names <- all.vars(formula)
   unknown <- setdiff(names, names(cells))
   if (length(unknown) > 0) {
@@ -105,10 +106,10 @@ formula_data <- function(formula, cells, n_cells, call) {
       hint <- if (length(near) > 0) {
         paste0("; did you mean ", paste0("'", near, "'", collapse = " or "), "?")
       }
-      escape_braces(paste0("'", name, "': not in cds", hint))
+      escape_braces(paste0("'", name, "': not in ", arg, hint))
     }, "")
     abort_formula(
-      c("bad fit_models terms", rlang::set_names(bullets, "x")),
+      c("bad model formula: unknown terms", rlang::set_names(bullets, "x")),
       "terms", call
     )
   }

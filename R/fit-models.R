@@ -126,7 +126,7 @@ fit_models <- function(cds, model_formula_str,
                        cell_metadata = NULL, gene_metadata = NULL,
                        assay = NULL, na_action = c("fail", "omit"),
                        maxit = 100, progress = rlang::is_interactive()) {
-  check_no_dots(...)
+  check_no_dots(..., of = "fit_models")
   family <- check_choice(expression_family, families(), "family")
   size_factors <- first_choice(size_factors, size_factor_modes())
   na_action <- first_choice(na_action, c("fail", "omit"))
@@ -155,7 +155,7 @@ fit_models <- function(cds, model_formula_str,
 
 # Counts, design and offset as the engine wants them; and what models remember.
 prepare_model <- function(source, formula, family, mode, na_action,
-                          call = caller_env()) {
+                          arg = "cds", call = caller_env()) {
   cells <- source$cells
   found <- list(origin = "not used")
   if (mode != "none") {
@@ -171,7 +171,7 @@ prepare_model <- function(source, formula, family, mode, na_action,
   }
   if (mode == "covariate") formula <- with_size_factor_covariate(formula)
   design <- build_design(
-    formula, cells, ncol(source$counts), na_action, call
+    formula, cells, ncol(source$counts), na_action, arg, call
   )
   if (nrow(design$matrix) <= ncol(design$matrix)) {
     scoria_abort(
@@ -237,10 +237,7 @@ assemble_fits <- function(genes, model, columns) {
 
 # monocle3 overwrites rowData columns called gene_id, status and q_value in
 # place; others it cannot stand. They are kept under another name.
-rename_clashes <- function(genes) {
-  reserved <- c(
-    "model", "model_summary", "status_detail", "terms", table_columns()
-  )
+rename_clashes <- function(genes, reserved = fits_columns()) {
   overwritten <- c("gene_id", "status", "q_value")
   clashing <- names(genes) %in% setdiff(reserved, overwritten)
   if (any(clashing)) {
@@ -253,6 +250,10 @@ rename_clashes <- function(genes) {
     names(genes)[clashing] <- renamed
   }
   as.list(genes)
+}
+
+fits_columns <- function() {
+  c("model", "model_summary", "status_detail", "terms", table_columns())
 }
 
 families <- function() {
@@ -284,18 +285,19 @@ report_fits <- function(fits, verbose) {
   }
 }
 
-check_no_dots <- function(..., call = caller_env()) {
+check_no_dots <- function(..., of, call = caller_env()) {
   dots <- rlang::enquos(...)
   if (length(dots) == 0) {
     return(invisible())
   }
   given <- rlang::names2(dots)[1]
-  near <- near_names(given, names(formals(fit_models)))
+  near <- near_names(given, setdiff(names(formals(of)), "..."))
+  of <- sub("[.].*", "", of)
   scoria_abort(c(
     if (nzchar(given)) {
-      "{.fn fit_models} has no argument {.arg {given}}."
+      "{.fn {of}} has no argument {.arg {given}}."
     } else {
-      "{.fn fit_models} takes no further argument without a name."
+      "{.fn {of}} takes no further argument without a name."
     },
     i = if (nzchar(given) && length(near) > 0) "Did you mean {.arg {near}}?"
   ), "argument", call)

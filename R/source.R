@@ -8,18 +8,19 @@
 
 as_source <- function(x, assay = NULL, cell_metadata = NULL,
                       gene_metadata = NULL, reduction_method = "UMAP",
-                      threads = 1L, call = caller_env()) {
+                      threads = 1L, arg = rlang::caller_arg(x),
+                      call = caller_env()) {
   if ("cell_data_set" %in% class(x)) {
-    source <- read_cell_data_set(x, assay, reduction_method, call)
+    source <- read_cell_data_set(x, assay, reduction_method, arg, call)
   } else if (is(x, "SummarizedExperiment")) {
-    source <- read_experiment(x, assay, call)
+    source <- read_experiment(x, assay, arg, call)
   } else if (inherits(x, "Seurat")) {
-    source <- read_seurat(x, assay, call)
+    source <- read_seurat(x, assay, arg, call)
   } else if (is.matrix(x) || is(x, "Matrix") || is(x, "DelayedMatrix")) {
-    source <- read_matrix(x, cell_metadata, gene_metadata, call)
+    source <- read_matrix(x, cell_metadata, gene_metadata, arg, call)
   } else {
     scoria_abort(c(
-      "Can't find counts in {.arg cds}, {.obj_type_friendly {x}}.",
+      "Can't find counts in {.arg {arg}}, {.obj_type_friendly {x}}.",
       i = "A SingleCellExperiment, SummarizedExperiment, cell_data_set or
            Seurat object is expected, or a matrix of genes x cells with
            {.arg cell_metadata}."
@@ -27,7 +28,7 @@ as_source <- function(x, assay = NULL, cell_metadata = NULL,
   }
   if (nrow(source$counts) == 0 || ncol(source$counts) == 0) {
     scoria_abort(
-      "{.arg cds} has {nrow(source$counts)} gene{?s} and
+      "{.arg {arg}} has {nrow(source$counts)} gene{?s} and
        {ncol(source$counts)} cell{?s}: there is nothing to fit.",
       "source", call
     )
@@ -55,13 +56,13 @@ gene_names <- function(counts) {
   rownames(counts) %||% paste0("gene_", seq_len(nrow(counts)))
 }
 
-read_experiment <- function(x, assay, call) {
+read_experiment <- function(x, assay, arg, call) {
   rlang::check_installed("SummarizedExperiment", call = call)
   assay <- assay %||% "counts"
   present <- SummarizedExperiment::assayNames(x)
   if (!assay %in% present) {
     scoria_abort(c(
-      "{.arg cds} has no assay {.val {assay}}.",
+      "{.arg {arg}} has no assay {.val {assay}}.",
       i = "It has {.val {present}}: name one with {.arg assay}."
     ), c("assay", "source"), call)
   }
@@ -75,11 +76,8 @@ read_experiment <- function(x, assay, call) {
 
 # monocle3 need not be installed: what it derives from SingleCellExperiment is
 # read as one, and its own slots are attributes.
-read_cell_data_set <- function(x, assay, reduction_method, call) {
-  experiment <- x
-  attr(experiment, "class") <-
-    structure("SingleCellExperiment", package = "SingleCellExperiment")
-  source <- read_experiment(experiment, assay, call)
+read_cell_data_set <- function(x, assay, reduction_method, arg, call) {
+  source <- read_experiment(as_experiment(x), assay, arg, call)
   of_method <- function(name) {
     kept <- attr(x, name, exact = TRUE)
     if (reduction_method %in% names(kept)) kept[[reduction_method]]
@@ -99,24 +97,25 @@ read_cell_data_set <- function(x, assay, reduction_method, call) {
   source
 }
 
-read_seurat <- function(x, assay, call) {
+as_experiment <- function(x) {
+  if ("cell_data_set" %in% class(x)) {
+    attr(x, "class") <-
+      structure("SingleCellExperiment", package = "SingleCellExperiment")
+  }
+  x
+}
+
+read_seurat <- function(x, assay, arg, call) {
   rlang::check_installed("SeuratObject", call = call)
   assay <- assay %||% SeuratObject::DefaultAssay(x)
-  present <- names(x)[vapply(names(x), function(name) {
-    inherits(x[[name]], c("Assay", "StdAssay"))
-  }, NA)]
+  present <- seurat_assays(x)
   if (!assay %in% present) {
     scoria_abort(c(
-      "{.arg cds} has no assay {.val {assay}}.",
+      "{.arg {arg}} has no assay {.val {assay}}.",
       i = "It has {.val {present}}: name one with {.arg assay}."
     ), c("assay", "source"), call)
   }
-  counts <- if (utils::packageVersion("SeuratObject") >= "5.0.0") {
-    layers <- getExportedValue("SeuratObject", "LayerData")
-    layers(x, assay = assay, layer = "counts")
-  } else {
-    SeuratObject::GetAssayData(x, assay = assay, slot = "counts")
-  }
+  counts <- seurat_counts(x, assay)
   genes <- as.data.frame(x[[assay]][[]])
   list(
     counts = as_counts(counts, call),
@@ -125,14 +124,29 @@ read_seurat <- function(x, assay, call) {
   )
 }
 
-read_matrix <- function(x, cell_metadata, gene_metadata, call) {
+seurat_assays <- function(x) {
+  names(x)[vapply(names(x), function(name) {
+    inherits(x[[name]], c("Assay", "StdAssay"))
+  }, NA)]
+}
+
+seurat_counts <- function(x, assay) {
+  if (utils::packageVersion("SeuratObject") >= "5.0.0") {
+    layers <- getExportedValue("SeuratObject", "LayerData")
+    layers(x, assay = assay, layer = "counts")
+  } else {
+    SeuratObject::GetAssayData(x, assay = assay, slot = "counts")
+  }
+}
+
+read_matrix <- function(x, cell_metadata, gene_metadata, arg, call) {
   counts <- as_counts(x, call)
   if (is.null(cell_metadata)) {
     cells <- list()
   } else {
     check_metadata(
       cell_metadata, "cell_metadata", "cell", ncol(counts), colnames(counts),
-      call
+      arg, call
     )
     cells <- as_covariates(cell_metadata)
   }
@@ -141,7 +155,7 @@ read_matrix <- function(x, cell_metadata, gene_metadata, call) {
   } else {
     check_metadata(
       gene_metadata, "gene_metadata", "gene", nrow(counts), rownames(counts),
-      call
+      arg, call
     )
   }
   genes <- as.data.frame(gene_metadata)
@@ -152,7 +166,8 @@ read_matrix <- function(x, cell_metadata, gene_metadata, call) {
   )
 }
 
-check_metadata <- function(metadata, arg, unit, expected, names, call) {
+check_metadata <- function(metadata, arg, unit, expected, names, source,
+                           call) {
   if (!is.data.frame(metadata) && !is(metadata, "DataFrame")) {
     scoria_abort(
       "{.arg {arg}} must be a data frame with one row a {unit}, not
@@ -176,7 +191,7 @@ check_metadata <- function(metadata, arg, unit, expected, names, call) {
   if (!is.null(own) && !is.null(names) && !identical(own, names)) {
     first <- which(own != names)[1]
     scoria_abort(c(
-      "The {unit}s of {.arg {arg}} are not those of {.arg cds}, or stand in
+      "The {unit}s of {.arg {arg}} are not those of {.arg {source}}, or stand in
        another order.",
       x = "{unit} {first} is {.val {own[first]}} in one and
            {.val {names[first]}} in the other."

@@ -1,12 +1,163 @@
 //! Every gene against every perturbation, for `fit_screen()`.
 
 use crate::guard::{listen, report};
-use crate::input::Slots;
+use crate::input::{Named, Slots};
 use extendr_api::prelude::*;
 use scoria_core::design::Membership;
 use scoria_core::engine::screen::{
-    Comparison, Dispersion, Family, Options, Pairs, Reference, Resampling, StdErr, Test, fit_screen,
+    Comparison, Dispersion, Family, Options, Pairs, Reference, Resampling, StdErr, Strata, Test,
+    fit_screen,
 };
-use scoria_core::result::ScreenBlock;
-use scoria_core::{Error, Monitor, Result, pool};
-use std::collections::HashMap;
+use scoria_core::result::{GeneColumns, ScreenBlock};
+use scoria_core::{Monitor, Result, pool};
+use std::time::Instant;
+
+/// @noRd
+#[extendr]
+fn rust_fit_screen(counts: S4, screen: List, options: List, progress: Function) -> Robj {
+    report(|| {
+        let start = Instant::now();
+        let (screen, named) = (Named::of(screen), Named::of(options));
+        let options = read_options(&named)?;
+        let pool = pool(named.whole("threads")?)?;
+        let memory_limit = named.doubles_or_none("memory_limit")?.map(|limit| limit[0] as usize);
+        let slots = Slots::of(&counts)?;
+        let counts = slots.csc(&pool)?;
+        let (design, offset) = (screen.doubles("design")?, screen.doubles("offset")?);
+        let offsets = screen.integers("perturbation_p")?;
+        let membership =
+            Membership::new(offsets, screen.integers("perturbation_i")?, offset.len())?;
+        let reference = match screen.integers_or_none("reference_cells")? {
+            None => Reference::Complement,
+            Some(cells) => Reference::Cells(cells.iter().map(|&cell| cell as u32).collect()),
+        };
+        let listed = read_pairs(&screen)?;
+        let pairs = match &listed {
+            None => Pairs::All,
+            Some((offsets, perturbations)) => Pairs::Some { offsets, perturbations },
+        };
+        let strata = match screen.integers_or_none("strata")? {
+            None => None,
+            Some(of) => Some(Strata {
+                of: of.iter().map(|&stratum| stratum as u16).collect(),
+                count: screen.whole("n_strata")?,
+            }),
+        };
+        let monitor = Monitor::new();
+        let block = listen(&progress, &monitor, || {
+            pool.install(|| {
+                let comparison = Comparison::new(design, offset, &membership, &reference, strata)?;
+                let mut block = ScreenBlock::default();
+                fit_screen(
+                    &counts,
+                    &comparison,
+                    pairs,
+                    &options,
+                    memory_limit,
+                    &monitor,
+                    &mut block,
+                )?;
+                Ok(block)
+            })
+        })?;
+        let seconds = start.elapsed().as_secs_f64();
+        Ok(list!(
+            genes = gene_list(&block.genes),
+            pairs = pair_list(block),
+            seconds = seconds,
+            peak_bytes = peak_bytes()
+        ))
+    })
+}
+
+fn read_options(named: &Named) -> Result<Options> {
+    let wrong = |name: &'static str| Named::wrong(name, "one of the names that fit_screen() takes");
+    Ok(Options {
+        family: match named.text("family")? {
+            "negbinomial" => Family::NegativeBinomial,
+            "poisson" => Family::Poisson,
+            "quasipoisson" => Family::QuasiPoisson,
+            _ => return Err(wrong("family")),
+        },
+        dispersion: match named.text("dispersion")? {
+            "null" => Dispersion::Null,
+            "pair" => Dispersion::Pair,
+            "trend" => Dispersion::Trend,
+            _ => return Err(wrong("dispersion")),
+        },
+        test: match named.text("test")? {
+            "wald" => Test::Wald,
+            "lrt" => Test::LikelihoodRatio,
+            "score" => Test::Score,
+            "calibrated" => Test::Calibrated,
+            _ => return Err(wrong("test")),
+        },
+        resampling: match named.text("resampling")? {
+            "permutation" => Resampling::Permutation,
+            "conditional" => Resampling::Conditional,
+            _ => return Err(wrong("resampling")),
+        },
+        std_err: match named.text("se")? {
+            "expected" => StdErr::Expected,
+            "observed" => StdErr::Observed,
+            "sandwich" => StdErr::Sandwich,
+            _ => return Err(wrong("se")),
+        },
+        tolerance: named.doubles("tolerance")?[0],
+        max_iterations: named.whole("max_iterations")?,
+    })
+}
+
+/// Where each gene's pairs begin and end, and each pair's perturbation.
+fn read_pairs(screen: &Named) -> Result<Option<(Vec<usize>, Vec<u32>)>> {
+    let Some(offsets) = screen.doubles_or_none("pair_p")? else { return Ok(None) };
+    let offsets = offsets.iter().map(|&offset| offset as usize).collect();
+    let perturbations = screen.integers("pair_i")?.iter().map(|&k| k as u32).collect();
+    Ok(Some((offsets, perturbations)))
+}
+
+fn gene_list(genes: &GeneColumns) -> List {
+    list!(
+        status = as_integers(&genes.status),
+        mean = &genes.mean,
+        theta = &genes.theta,
+        dispersion = &genes.dispersion,
+        log_likelihood = &genes.log_likelihood,
+        iterations = as_integers(&genes.iterations)
+    )
+}
+
+/// Column by column, each freed as it is copied.
+fn pair_list(block: ScreenBlock) -> List {
+    let pairs = block.pairs;
+    let moved = |column: Vec<f64>| -> Robj { column.into() };
+    list!(
+        estimate = moved(pairs.estimate),
+        std_err = moved(pairs.std_err),
+        statistic = moved(pairs.statistic),
+        p_value = moved(pairs.p_value),
+        theta = moved(pairs.theta),
+        error_bound = pairs.error_bound.into_iter().map(f64::from).collect::<Vec<_>>(),
+        status = as_integers(&pairs.status),
+        passes = as_integers(&pairs.passes),
+        refreshes = as_integers(&pairs.refreshes)
+    )
+}
+
+fn as_integers(values: &[u8]) -> Vec<i32> {
+    values.iter().map(|&value| i32::from(value)).collect()
+}
+
+/// The most memory that this process has held, R's own included; NA where the
+/// system does not tell.
+fn peak_bytes() -> Rfloat {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
+    kilobytes.map_or(Rfloat::na(), |kilobytes| Rfloat::from(1024.0 * kilobytes))
+}
+
+extendr_module! {
+    mod fit_screen;
+    fn rust_fit_screen;
+}

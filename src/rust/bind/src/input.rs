@@ -4,6 +4,7 @@ use extendr_api::prelude::*;
 use rayon::ThreadPool;
 use scoria_core::source::Csc;
 use scoria_core::{Error, Result};
+use std::collections::HashMap;
 
 /// The slots of a dgCMatrix, kept alive while Rust borrows their data.
 pub struct Slots {
@@ -33,5 +34,57 @@ impl Slots {
             }
             _ => Err(wrong),
         }
+    }
+}
+
+/// A named list from R, its entries borrowed as slices.
+pub struct Named(HashMap<&'static str, Robj>);
+
+impl Named {
+    pub fn of(list: List) -> Self {
+        Self(list.try_into().expect("a list of R values"))
+    }
+
+    pub fn doubles(&self, name: &'static str) -> Result<&[f64]> {
+        self.doubles_or_none(name)?.ok_or(Self::wrong(name, "a double vector"))
+    }
+
+    /// None where the entry is NULL.
+    pub fn doubles_or_none(&self, name: &'static str) -> Result<Option<&[f64]>> {
+        match self.0.get(name).filter(|value| !value.is_null()) {
+            None => Ok(None),
+            Some(value) => {
+                let slice = value.as_real_slice().filter(|values| !values.is_empty());
+                slice.ok_or(Self::wrong(name, "a double vector")).map(Some)
+            }
+        }
+    }
+
+    pub fn integers(&self, name: &'static str) -> Result<&[i32]> {
+        self.integers_or_none(name)?.ok_or(Self::wrong(name, "an integer vector"))
+    }
+
+    pub fn integers_or_none(&self, name: &'static str) -> Result<Option<&[i32]>> {
+        match self.0.get(name).filter(|value| !value.is_null()) {
+            None => Ok(None),
+            Some(value) => {
+                value.as_integer_slice().ok_or(Self::wrong(name, "an integer vector")).map(Some)
+            }
+        }
+    }
+
+    pub fn text(&self, name: &'static str) -> Result<&str> {
+        self.0.get(name).and_then(Robj::as_str).ok_or(Self::wrong(name, "a string"))
+    }
+
+    /// One whole number, not negative.
+    pub fn whole(&self, name: &'static str) -> Result<usize> {
+        let value = self.0.get(name).and_then(Robj::as_integer);
+        let whole = value.and_then(|value| usize::try_from(value).ok());
+        whole.ok_or(Self::wrong(name, "a whole number"))
+    }
+
+    pub fn wrong(name: &'static str, expected: &'static str) -> Error {
+        Error::Argument { name, value: "missing or of another type".into(), expected }
     }
 }

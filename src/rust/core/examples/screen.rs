@@ -74,16 +74,16 @@ fn main() -> Result<()> {
     pool(threads)?.install(|| {
         let counts = Csc::new(genes, &simulated.offsets, &simulated.rows, &simulated.values)?;
         let start = Instant::now();
-        let comparison = Comparison::new(&columns, &offset, &membership, &Reference::Complement)?;
+        let comparison = Comparison::new(&columns, &offset, &membership, &Reference::Complement, None)?;
         println!("gathered {:.2} s, {} MB", start.elapsed().as_secs_f64(), comparison.bytes() >> 20);
         for _ in 0..3 {
             let (mut none, mut block) = (ScreenBlock::default(), ScreenBlock::default());
             let start = Instant::now();
             let nothing = Pairs::Some { offsets: &vec![0; genes + 1], perturbations: &[] };
-            fit_screen(&counts, &comparison, nothing, &options, &Monitor::new(), &mut none)?;
+            fit_screen(&counts, &comparison, nothing, &options, None, &Monitor::new(), &mut none)?;
             let nulls = start.elapsed().as_secs_f64();
             let start = Instant::now();
-            fit_screen(&counts, &comparison, Pairs::All, &options, &Monitor::new(), &mut block)?;
+            fit_screen(&counts, &comparison, Pairs::All, &options, None, &Monitor::new(), &mut block)?;
             let all = start.elapsed().as_secs_f64();
             let pairs = (genes * perturbations) as f64;
             let mean = |values: &[u8]| values.iter().map(|&v| f64::from(v)).sum::<f64>() / pairs;

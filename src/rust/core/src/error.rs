@@ -17,6 +17,11 @@ pub enum Error {
     NotFinite { what: &'static str },
     #[error("{name} is {value}, must be {expected}")]
     Argument { name: &'static str, value: String, expected: &'static str },
+    #[error(
+        "the memory limit of {limit} bytes is too low: {needed} bytes are needed at least; \
+         use fewer threads, or have results written to a file"
+    )]
+    Memory { needed: usize, limit: usize },
     #[error("could not start {0} threads")]
     Threads(usize),
 }
@@ -32,6 +37,7 @@ impl Error {
             Error::EmptyDesign => "design",
             Error::NotFinite { .. } => "not_finite",
             Error::Argument { .. } => "argument",
+            Error::Memory { .. } => "memory_limit",
             Error::Threads(_) => "threads",
         }
     }

@@ -75,10 +75,12 @@ impl Screen {
         let membership = self.membership();
         let first = &self.genes[0];
         let comparison =
-            Comparison::new(&first.columns, &first.offset, &membership, &self.reference).unwrap();
+            Comparison::new(&first.columns, &first.offset, &membership, &self.reference, None)
+                .unwrap();
         let mut block = ScreenBlock::default();
         let monitor = Monitor::new();
-        let fit = || fit_screen(&counts, &comparison, Pairs::All, options, &monitor, &mut block);
+        let fit =
+            || fit_screen(&counts, &comparison, Pairs::All, options, None, &monitor, &mut block);
         pool(threads).unwrap().install(fit).unwrap();
         block
     }

@@ -71,6 +71,8 @@ pub struct ScreenBlock {
 pub trait ScreenSink {
     /// How many genes it has already: fitting goes on after them.
     fn genes_done(&self) -> usize;
+    /// Bytes that it holds in memory once it has so many pairs.
+    fn bytes(&self, pairs: usize) -> usize;
     /// # Errors
     /// Where the block cannot be stored.
     fn append(&mut self, block: ScreenBlock) -> Result<()>;
@@ -80,6 +82,11 @@ pub trait ScreenSink {
 impl ScreenSink for ScreenBlock {
     fn genes_done(&self) -> usize {
         self.genes.status.len()
+    }
+
+    fn bytes(&self, pairs: usize) -> usize {
+        // Vectors that grow are copied.
+        2 * pairs * (5 * 8 + 4 + 3)
     }
 
     fn append(&mut self, block: ScreenBlock) -> Result<()> {

@@ -21,6 +21,15 @@ pub struct Comparison<'a> {
     /// Largest absolute value of each column of the basis, and largest norm of a
     /// row, over the reference cells.
     reach: (Vec<f64>, f64),
+    strata: Option<Strata>,
+}
+
+/// Groups of cells within which permutations stay.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Strata {
+    /// Each cell's, below `count`.
+    pub of: Vec<u16>,
+    pub count: usize,
 }
 
 /// The cells of one perturbation.
@@ -49,13 +58,15 @@ impl<'a> Comparison<'a> {
     /// column. `offset`: one value a cell.
     ///
     /// # Errors
-    /// Those of [`Design::new`] for the reference cells; and where these are not
-    /// more than the terms, or not in increasing order.
+    /// Those of [`Design::new`] for the reference cells; where these are not more
+    /// than the terms, or not in increasing order; and where not every cell has a
+    /// stratum.
     pub fn new(
         columns: &'a [f64],
         offset: &'a [f64],
         membership: &'a Membership,
         reference: &Reference,
+        strata: Option<Strata>,
     ) -> Result<Self> {
         let all = Design::new(columns, offset)?;
         let (base, reference) = match reference {
@@ -71,9 +82,27 @@ impl<'a> Comparison<'a> {
             let (found, expected) = (base.cells(), base.rank() + 1);
             return Err(Error::Shape { what, found, expected });
         }
+        if let Some(Strata { of, count }) = &strata {
+            if of.len() != offset.len() {
+                let (found, expected) = (of.len(), offset.len());
+                return Err(Error::Shape { what: "cells with a stratum", found, expected });
+            }
+            if let Some(&found) = of.iter().find(|&&stratum| usize::from(stratum) >= *count) {
+                let (found, expected) = (usize::from(found), *count - 1);
+                return Err(Error::Shape { what: "the number of a stratum", found, expected });
+            }
+        }
         let reach = reach(&base);
-        let mut comparison =
-            Self { columns, offset, membership, base, reference, perturbations: vec![], reach };
+        let mut comparison = Self {
+            columns,
+            offset,
+            membership,
+            base,
+            reference,
+            perturbations: vec![],
+            reach,
+            strata,
+        };
         comparison.perturbations =
             (0..membership.len()).map(|k| comparison.gather(k)).collect::<Result<_>>()?;
         Ok(comparison)

@@ -21,7 +21,7 @@ mod pair;
 mod joint;
 mod gene;
 
-pub use comparison::Comparison;
+pub use comparison::{Comparison, Strata};
 pub use options::{Dispersion, Family, Options, Reference, Resampling, StdErr, Test};
 
 use crate::result::{GeneColumns, PairColumns, ScreenBlock, ScreenSink};
@@ -63,8 +63,13 @@ impl Pairs<'_> {
 /// hands the results on in the order of the genes. They depend neither on the
 /// number of threads nor on where a sink goes on.
 ///
+/// Beside what the caller holds, memory is that of the rows of the perturbed
+/// cells (8 bytes times 1 + rank of the design, a perturbed cell and
+/// perturbation), of a block of counts (192 MB, or what `memory_limit` in bytes
+/// leaves), of 24 bytes a cell and thread, and of the results in memory.
+///
 /// # Errors
-/// Where the matrix does not have the comparison's cells, a count is not what the
+/// Where the memory limit is too low, the matrix does not have the comparison's cells, a count is not what the
 /// family can be given, the pairs do not fit the genes, the sink fails, or the
 /// monitor is cancelled.
 pub fn fit_screen(
@@ -72,6 +77,7 @@ pub fn fit_screen(
     comparison: &Comparison<'_>,
     pairs: Pairs<'_>,
     options: &Options,
+    memory_limit: Option<usize>,
     monitor: &Monitor,
     sink: &mut dyn ScreenSink,
 ) -> Result<()> {
@@ -85,8 +91,14 @@ pub fn fit_screen(
         _ => CountKind::Whole,
     };
     check_counts(counts, kind)?;
+    let fitted = match pairs {
+        Pairs::All => counts.nrow() * all,
+        Pairs::Some { perturbations, .. } => perturbations.len(),
+    };
+    let fixed = fixed_bytes(comparison, sink.bytes(fitted));
+    let capacity = capacity(fixed, memory_limit)?;
     let done = sink.genes_done();
-    for block in gene_blocks(counts, CAPACITY) {
+    for block in gene_blocks(counts, capacity) {
         let genes: Vec<usize> = block.genes().filter(|&gene| gene >= done).collect();
         let per_gene = |gene: &usize| pairs.of(*gene, all).count().max(1);
         let share = (PAIRS / genes.iter().map(per_gene).max().unwrap_or(1)).max(64);
@@ -104,6 +116,28 @@ pub fn fit_screen(
         }
     }
     Ok(())
+}
+
+/// What is held whatever the size of a block of counts: the perturbed cells' rows
+/// of the design, each thread's counts of a gene in all cells, the results of a
+/// block, and what the sink holds.
+fn fixed_bytes(comparison: &Comparison<'_>, held_by_sink: usize) -> usize {
+    /// Of a pair: as it is fitted, and in columns.
+    const PAIR_BYTES: usize = 128;
+    let a_thread = 24 * comparison.cells();
+    comparison.bytes() + rayon::current_num_threads() * a_thread + PAIRS * PAIR_BYTES + held_by_sink
+}
+
+/// Counts in a block, 12 bytes each, as far as a limit leaves room for them.
+fn capacity(fixed: usize, limit: Option<usize>) -> Result<usize> {
+    const COUNT_BYTES: usize = 12;
+    const LEAST: usize = 1 << 20;
+    let Some(limit) = limit else { return Ok(CAPACITY) };
+    let room = limit.saturating_sub(fixed) / COUNT_BYTES;
+    match room < LEAST {
+        true => Err(Error::Memory { needed: fixed + LEAST * COUNT_BYTES, limit }),
+        false => Ok(room.min(CAPACITY)),
+    }
 }
 
 fn check_pairs(pairs: Pairs<'_>, genes: usize, all: usize) -> Result<()> {
