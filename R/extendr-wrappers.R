@@ -13,11 +13,5 @@ rust_count_expressed <- function(counts, threads) .Call(wrap__rust_count_express
 rust_fit_screen <- function(counts, screen, options, progress) .Call(wrap__rust_fit_screen, counts, screen, options, progress)
 
 #' @noRd
-rust_open_screen <- function(path) .Call(wrap__rust_open_screen, path)
-
-#' @noRd
-rust_read_screen <- function(path, column, from, to) .Call(wrap__rust_read_screen, path, column, from, to)
-
-#' @noRd
 rust_simulate_counts <- function(options, threads, progress) .Call(wrap__rust_simulate_counts, options, threads, progress)
 # nolint end
