@@ -4,6 +4,51 @@
 
 use crate::simd::{LANES, Vector};
 
+/// offset + X c, into `predictors`.
+#[inline(always)]
+pub fn predictors<V: Vector>(offset: &[f64], columns: &[f64], c: &[f64], predictors: &mut [f64]) {
+    match c.len() {
+        1 => predictors_of::<1, V>(offset, columns, c, predictors),
+        2 => predictors_of::<2, V>(offset, columns, c, predictors),
+        3 => predictors_of::<3, V>(offset, columns, c, predictors),
+        4 => predictors_of::<4, V>(offset, columns, c, predictors),
+        5 => predictors_of::<5, V>(offset, columns, c, predictors),
+        6 => predictors_of::<6, V>(offset, columns, c, predictors),
+        _ => {
+            let length = offset.len();
+            predictors.copy_from_slice(offset);
+            for (column, &c) in columns.chunks_exact(length).zip(c) {
+                for group in 0..length / LANES {
+                    let sum = V::load(predictors, group);
+                    V::load(column, group).times_plus(V::splat(c), sum).store(predictors, group);
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn predictors_of<const P: usize, V: Vector>(
+    offset: &[f64],
+    columns: &[f64],
+    c: &[f64],
+    predictors: &mut [f64],
+) {
+    let length = offset.len();
+    let mut factors = [V::zero(); P];
+    for k in 0..P {
+        factors[k] = V::splat(c[k]);
+    }
+    for group in 0..length / LANES {
+        let mut sum = V::load(offset, group);
+        for k in 0..P {
+            let column = &columns[k * length..(k + 1) * length];
+            sum = V::load(column, group).times_plus(factors[k], sum);
+        }
+        sum.store(predictors, group);
+    }
+}
+
 /// Adds X'v.
 #[inline(always)]
 pub fn products<V: Vector>(columns: &[f64], v: &[f64], sums: &mut [f64]) {

@@ -2,9 +2,9 @@
 //! gene's log-likelihood at given coefficients.
 
 use super::family::Cells;
-use crate::design::products::{dots, gram, products, sum};
+use crate::design::products::{dots, gram, predictors, products, sum};
 use crate::design::{BLOCK, Blocks};
-use crate::simd::{EXP_RANGE, Kernel, LANES, Vector, run};
+use crate::simd::{EXP_RANGE, Kernel, Vector, run};
 use crate::source::GeneCounts;
 
 /// Which second derivatives a pass adds up.
@@ -155,13 +155,7 @@ fn shares<C: Cells, V: Vector>(
     sums: &mut Sums,
 ) {
     let w = workspace;
-    for group in 0..BLOCK / LANES {
-        let mut eta = V::load(offset, group);
-        for (column, &c) in columns.chunks_exact(BLOCK).zip(coefficients) {
-            eta = V::load(column, group).times_plus(V::splat(c), eta);
-        }
-        eta.store(&mut w.predictor, group);
-    }
+    predictors::<V>(offset, columns, coefficients, &mut w.predictor);
     for i in 0..BLOCK {
         // As far as `exp` goes: else a count would gain what its mean does not cost.
         w.predictor[i] = w.predictor[i].min(EXP_RANGE.1);

@@ -21,6 +21,7 @@ pub struct Comparison<'a> {
     /// Largest absolute value of each column of the basis, and largest norm of a
     /// row, over the reference cells.
     reach: (Vec<f64>, f64),
+    intercept_only: bool,
     strata: Option<Strata>,
 }
 
@@ -93,7 +94,9 @@ impl<'a> Comparison<'a> {
             }
         }
         let reach = reach(&base);
+        let intercept_only = columns.len() == offset.len() && columns.iter().all(|&x| x == 1.0);
         let mut comparison = Self {
+            intercept_only,
             columns,
             offset,
             membership,
@@ -139,6 +142,11 @@ impl<'a> Comparison<'a> {
         let Some((_, places)) = &self.reference else { return counts };
         *room = select(counts, places);
         GeneCounts { cells: &room.0, counts: &room.1 }
+    }
+
+    /// Whether the model has no covariates: one column of ones.
+    pub fn intercept_only(&self) -> bool {
+        self.intercept_only
     }
 
     /// Columns of the model matrix.
@@ -209,6 +217,7 @@ impl<'a> Comparison<'a> {
             self.base.basis().row(&named, values);
             self.offset[cell as usize]
         });
+        let outside = if self.intercept_only { outside.with_sizes() } else { outside };
         let identified = self.identified(perturbation, &inside, &outside)?;
         Ok(Members { inside, outside, identified })
     }

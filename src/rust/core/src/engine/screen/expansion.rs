@@ -10,9 +10,9 @@
 //! leaves out is bounded by what it has (the bound of generalised
 //! self-concordance, Bach 2010, Electronic Journal of Statistics 4:384).
 
-use crate::design::products::{gram, products, sum, triples};
+use crate::design::products::{gram, predictors, products, sum, triples};
 use crate::design::{BLOCK, Blocks};
-use crate::simd::{Kernel, LANES, Vector, exp, fma, log1p_and_inverse, run};
+use crate::simd::{Kernel, Vector, exp, fma, log1p_and_inverse, run};
 use crate::source::GeneCounts;
 
 /// The log-likelihood f about a centre, in coefficients of the design's basis.
@@ -184,13 +184,7 @@ impl Kernel for Look<'_> {
         let theta = if poisson { 0.0 } else { 1.0 / self.alpha };
         let mut next = 0;
         for (block, (offset, columns)) in self.blocks.iter().enumerate() {
-            for group in 0..BLOCK / LANES {
-                let mut sum = V::load(offset, group);
-                for (column, &c) in columns.chunks_exact(BLOCK).zip(self.centre) {
-                    sum = V::load(column, group).times_plus(V::splat(c), sum);
-                }
-                sum.store(&mut eta, group);
-            }
+            predictors::<V>(offset, columns, self.centre, &mut eta);
             y.fill(0.0);
             let end = block * BLOCK + BLOCK;
             while next < self.counts.cells.len() && (self.counts.cells[next] as usize) < end {

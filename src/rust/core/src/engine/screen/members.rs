@@ -2,8 +2,8 @@
 
 use super::rows::Rows;
 use crate::design::BLOCK;
-use crate::design::products::{gram, products, sum};
-use crate::simd::{Kernel, LANES, Vector, exp, fma, log1p_and_inverse, run};
+use crate::design::products::{gram, predictors, products, sum};
+use crate::simd::{Kernel, Vector, exp, fma, log1p_and_inverse, run};
 
 /// Where a pair's likelihood is looked at.
 #[derive(Clone, Copy)]
@@ -22,6 +22,8 @@ pub struct At<'a> {
 /// What a pass adds up.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Wanted {
+    /// The effect's score and expected information alone.
+    Effect,
     /// Score and observed information.
     Newton,
     /// Expected information; and as asked, log-likelihoods and squared residuals.
@@ -113,13 +115,16 @@ impl<const INSIDE: bool> Kernel for Look<'_, INSIDE> {
         for ((offset, columns), y) in rows.chunks().zip(counts.chunks(BLOCK)) {
             let length = y.len();
             predictors::<V>(offset, columns, at.coefficients, &mut space.mean[..length]);
-            let expected = matches!(wanted, Wanted::Final { .. });
+            let expected = matches!(wanted, Wanted::Final { .. } | Wanted::Effect);
             match expected {
                 true => shares::<INSIDE, true, V>(y, at, &mut space),
                 false => shares::<INSIDE, false, V>(y, at, &mut space),
             }
             sums.effect_score += sum::<V>(&space.residual[..length]);
             sums.effect_information += sum::<V>(&space.weight[..length]);
+            if wanted == Wanted::Effect {
+                continue;
+            }
             products::<V>(columns, &space.weight[..length], &mut sums.cross);
             products::<V>(columns, &space.difference[..length], &mut sums.score);
             gram::<V>(columns, &space.bend[..length], &mut sums.information);
@@ -152,18 +157,6 @@ struct Space {
     weight: [f64; BLOCK],
     /// The weight, less that without the perturbation.
     bend: [f64; BLOCK],
-}
-
-#[inline(always)]
-fn predictors<V: Vector>(offset: &[f64], columns: &[f64], coefficients: &[f64], eta: &mut [f64]) {
-    let length = offset.len();
-    for group in 0..length / LANES {
-        let mut sum = V::load(offset, group);
-        for (column, &c) in columns.chunks_exact(length).zip(coefficients) {
-            sum = V::load(column, group).times_plus(V::splat(c), sum);
-        }
-        sum.store(eta, group);
-    }
 }
 
 /// Residuals and weights: expected, mu / (1 + alpha mu), or observed, which is

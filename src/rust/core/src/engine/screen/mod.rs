@@ -18,6 +18,7 @@ mod members;
 mod ascent;
 mod p_value;
 mod pair;
+mod two_groups;
 mod joint;
 mod gene;
 

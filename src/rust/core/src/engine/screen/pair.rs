@@ -6,6 +6,7 @@ use super::comparison::Identified;
 use super::members::{At, Wanted};
 use super::options::{Options, StdErr, Test};
 use super::p_value::Tail;
+use super::two_groups;
 use crate::result::PairStatus;
 
 /// What is reported of a pair; see [`crate::result::PairColumns`].
@@ -77,6 +78,9 @@ pub fn fit_pair(
     if others == 0.0 {
         return Fitted::Unusual;
     }
+    if counted > 0.0 && two_groups::applies(gene, perturbed, options) {
+        return two_groups::fit(gene, perturbed, options).map_or(Fitted::Unusual, Fitted::Done);
+    }
     let null = null_sums(gene, perturbed, room);
     let effect = match counted > 0.0 {
         true => Effect::Free((1.0 + null.residual / null.weight).ln()),
@@ -106,8 +110,7 @@ fn null_sums(gene: &Gene<'_>, perturbed: &Perturbed<'_>, room: &mut Room) -> Nul
         log_factor: 0.0,
         alpha: likelihood.alpha,
     };
-    let wanted = Wanted::Final { log_likelihood: false, meat: false };
-    perturbed.sums(at, wanted, &mut room.sums);
+    perturbed.sums(at, Wanted::Effect, &mut room.sums);
     NullSums { residual: room.sums.effect_score, weight: room.sums.effect_information }
 }
 

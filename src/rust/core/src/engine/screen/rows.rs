@@ -13,6 +13,7 @@ pub struct Rows {
     columns: usize,
     cells: Vec<u32>,
     data: Vec<f64>,
+    sizes: Vec<f64>,
 }
 
 impl Rows {
@@ -38,7 +39,7 @@ impl Rows {
                 }
             }
         }
-        Self { columns, cells, data }
+        Self { columns, cells, data, sizes: vec![] }
     }
 
     pub fn cells(&self) -> &[u32] {
@@ -51,6 +52,18 @@ impl Rows {
         self.data.chunks(width * BLOCK).map(move |chunk| chunk.split_at(chunk.len() / width))
     }
 
+    /// Computes [`Rows::sizes`].
+    pub fn with_sizes(mut self) -> Self {
+        let offsets = self.chunks().flat_map(|(offset, _)| offset);
+        self.sizes = offsets.map(|&o| if o == PADDING { 0.0 } else { o.exp() }).collect();
+        self
+    }
+
+    /// exp(offset) of each cell, and zero in the padding; empty unless computed.
+    pub fn sizes(&self) -> &[f64] {
+        &self.sizes
+    }
+
     /// These cells' values of something that every cell has; zero in the padding.
     pub fn pick(&self, all: &[f64], picked: &mut Vec<f64>) {
         picked.clear();
@@ -60,7 +73,7 @@ impl Rows {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        8 * self.data.len() + 4 * self.cells.len()
+        8 * (self.data.len() + self.sizes.len()) + 4 * self.cells.len()
     }
 }
 
