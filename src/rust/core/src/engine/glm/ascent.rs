@@ -114,7 +114,7 @@ pub fn ascend(
         if path.iterations >= patience.max_iterations || stop(&path.point, &view) {
             return path.end(objective, view, Some(step), End::NotConverged);
         }
-        if path.iterations >= SCORING_ITERATIONS && view.shape.is_some() {
+        if path.iterations >= SCORING_ITERATIONS {
             path.curvature = Curvature::Observed;
         }
         let Some(higher) = climb(objective, &mut path, &view, &step)? else {

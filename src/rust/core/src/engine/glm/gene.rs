@@ -5,7 +5,7 @@ use super::family::Family;
 use super::gaussian::least_squares;
 use super::likelihood::{Likelihood, Model};
 use super::limit::in_the_limit;
-use super::negative_binomial::negative_binomial;
+use super::negative_binomial::{negative_binomial, negative_binomial_at};
 use super::pass::Workspace;
 use super::separation::{self, Estimate, Limit};
 use super::solve::inverse;
@@ -75,40 +75,42 @@ pub fn fit_gene(
     workspace: &mut Workspace,
     monitor: &Monitor,
 ) -> Result<GeneFit> {
-    let rank = design.rank();
-    if counts.cells.is_empty() {
-        return Ok(GeneFit::failed(Status::AllZero, rank));
-    }
+    let failed = |status| Ok(GeneFit::failed(status, design.rank()));
     if options.family == Family::Binomial {
         if counts.counts.iter().any(|&y| y != 1.0) {
-            return Ok(GeneFit::failed(Status::NotBinary, rank));
+            return failed(Status::NotBinary);
         }
         if counts.cells.len() == design.cells() {
-            return Ok(GeneFit::failed(Status::AllOne, rank));
+            return failed(Status::AllOne);
         }
     }
-    let max_iterations = options.max_iterations;
-    let freedom = (design.cells() - rank) as f64;
-    let job = Job { counts, design, max_iterations, freedom, monitor };
-    let unsupported = match options.family {
-        Family::Gaussian => None,
-        _ => separation::of_unsupported_columns(design, counts),
-    };
-    let detour = match unsupported {
-        Some(limit) => Detour::Separated { limit, iterations: 0 },
-        None => match climb_family(&job, options.family, workspace) {
-            Ok(fit) => return Ok(fit),
-            Err(detour) => detour,
-        },
-    };
-    match detour {
-        Detour::Failed(error) => Err(error),
-        Detour::Separated { limit, iterations } => {
-            let mut fit = in_the_limit(&job, options.family, limit, workspace)?;
-            fit.iterations += iterations;
-            Ok(fit)
-        }
+    let job = Job::new(counts, design, options.max_iterations, monitor);
+    if options.family == Family::Gaussian && !counts.cells.is_empty() {
+        return Ok(gaussian(&job));
     }
+    job.fit(&|job, workspace| climb_family(job, options.family, workspace), workspace)
+}
+
+/// Fits one gene's coefficients where alpha = 1 / theta of the negative binomial
+/// is given; zero means Poisson. Its theta has no standard error.
+///
+/// # Errors
+/// Where alpha is negative or not finite; [`crate::Error::Interrupted`] once the
+/// monitor is cancelled. What goes wrong with the gene itself is a [`Status`].
+pub fn fit_gene_at(
+    counts: GeneCounts<'_>,
+    design: &Design,
+    alpha: f64,
+    max_iterations: usize,
+    workspace: &mut Workspace,
+    monitor: &Monitor,
+) -> Result<GeneFit> {
+    if !(alpha >= 0.0 && alpha.is_finite()) {
+        let expected = "finite, zero or above";
+        return Err(Error::Argument { name: "alpha", value: alpha.to_string(), expected });
+    }
+    let job = Job::new(counts, design, max_iterations, monitor);
+    job.fit(&|job, workspace| negative_binomial_at(job, alpha, workspace), workspace)
 }
 
 /// Why an ascent does not end in a fit.
@@ -129,11 +131,10 @@ impl From<Error> for Detour {
 
 pub(super) type Climbed<T> = std::result::Result<T, Detour>;
 
-pub(super) fn climb_family(
-    job: &Job<'_>,
-    family: Family,
-    workspace: &mut Workspace,
-) -> Climbed<GeneFit> {
+/// How the model of a gene is fitted where it has an optimum.
+pub(super) type Climb<'a> = dyn Fn(&Job<'_>, &mut Workspace) -> Climbed<GeneFit> + 'a;
+
+fn climb_family(job: &Job<'_>, family: Family, workspace: &mut Workspace) -> Climbed<GeneFit> {
     match family {
         Family::Binomial => binomial(job, workspace),
         Family::Poisson => poisson(job, workspace),
@@ -192,7 +193,40 @@ pub(super) struct Job<'a> {
     pub(super) monitor: &'a Monitor,
 }
 
-impl Job<'_> {
+impl<'a> Job<'a> {
+    pub(super) fn new(
+        counts: GeneCounts<'a>,
+        design: &'a Design,
+        max_iterations: usize,
+        monitor: &'a Monitor,
+    ) -> Self {
+        let freedom = design.cells() as f64 - design.rank() as f64;
+        Self { counts, design, max_iterations, freedom, monitor }
+    }
+
+    /// Fits the gene, in the limit where there is no optimum.
+    pub(super) fn fit(&self, climb: &Climb<'_>, workspace: &mut Workspace) -> Result<GeneFit> {
+        if self.counts.cells.is_empty() {
+            return Ok(GeneFit::failed(Status::AllZero, self.design.rank()));
+        }
+        let unsupported = separation::of_unsupported_columns(self.design, self.counts);
+        let detour = match unsupported {
+            Some(limit) => Detour::Separated { limit, iterations: 0 },
+            None => match climb(self, workspace) {
+                Ok(fit) => return Ok(fit),
+                Err(detour) => detour,
+            },
+        };
+        match detour {
+            Detour::Failed(error) => Err(error),
+            Detour::Separated { limit, iterations } => {
+                let mut fit = in_the_limit(self, climb, limit, workspace)?;
+                fit.iterations += iterations;
+                Ok(fit)
+            }
+        }
+    }
+
     /// Climbs until the optimum is reached, or known not to exist.
     pub(super) fn climb(
         &self,

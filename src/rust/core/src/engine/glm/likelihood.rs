@@ -11,6 +11,8 @@ use crate::{Monitor, Result};
 /// Which likelihood is climbed.
 pub enum Model<'a> {
     NegativeBinomial(&'a CountHistogram),
+    /// With alpha > 0 given, whatever the point says.
+    NegativeBinomialAt(f64, &'a CountHistogram),
     Poisson,
     Bernoulli,
 }
@@ -33,6 +35,10 @@ impl Objective for Likelihood<'_> {
                 let alpha = at.shape.exp();
                 let sums = self.sums(NegativeBinomial { alpha }, at, curvature);
                 Ok(negative_binomial(sums, alpha, histogram))
+            }
+            Model::NegativeBinomialAt(alpha, histogram) => {
+                let sums = self.sums(NegativeBinomial { alpha }, at, curvature);
+                Ok(View { shape: None, ..negative_binomial(sums, alpha, histogram) })
             }
             Model::Poisson => Ok(canonical(self.sums(Poisson, at, curvature))),
             Model::Bernoulli => Ok(canonical(self.sums(Bernoulli, at, curvature))),

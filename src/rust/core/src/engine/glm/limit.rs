@@ -1,7 +1,6 @@
 //! A gene whose likelihood has no optimum, fitted in the limit.
 
-use super::family::Family;
-use super::gene::{Detour, GeneFit, Job, Status, climb_family};
+use super::gene::{Climb, Detour, GeneFit, Job, Status};
 use super::pass::Workspace;
 use super::separation::{self, Limit};
 use super::solve::inner;
@@ -16,7 +15,7 @@ const FAR: f64 = 40.0;
 /// optimum, and reports it in the coefficients of the whole design.
 pub(super) fn in_the_limit(
     job: &Job<'_>,
-    family: Family,
+    climb: &Climb<'_>,
     first: Limit,
     workspace: &mut Workspace,
 ) -> Result<GeneFit> {
@@ -29,7 +28,7 @@ pub(super) fn in_the_limit(
             return Ok(rest.report(job, None));
         };
         let counts = GeneCounts { cells: &rest.counts.0, counts: &rest.counts.1 };
-        match climb_family(&Job { counts, design, ..*job }, family, workspace) {
+        match climb(&Job { counts, design, ..*job }, workspace) {
             Ok(mut fit) => {
                 fit.iterations += passes;
                 return Ok(rest.report(job, Some(fit)));

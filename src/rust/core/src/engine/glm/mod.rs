@@ -18,7 +18,7 @@ mod limit;
 mod gene;
 
 pub use family::Family;
-pub use gene::{GeneFit, Options, Status, fit_gene};
+pub use gene::{GeneFit, Options, Status, fit_gene, fit_gene_at};
 pub use pass::Workspace;
 pub use separation::Estimate;
 

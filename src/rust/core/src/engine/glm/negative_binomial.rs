@@ -34,19 +34,45 @@ pub fn negative_binomial(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<Ge
             Limit::Elsewhere(summit) => summit,
         }
     };
-    let mut fit = GeneFit::at_summit(&summit, job.design, 1.0);
-    let (alpha, sums) = (summit.point.shape.exp(), &summit.view.sums);
-    let theta = 1.0 / alpha;
+    let mut fit = report(job, &histogram, &summit, summit.point.shape.exp());
+    if let (Some((_, bend)), Status::Ok) = (summit.view.shape, fit.status) {
+        // At the optimum the second derivative transforms as a square.
+        fit.theta_se = fit.theta / (-bend).sqrt();
+    }
+    Ok(fit)
+}
+
+/// The maximum over coefficients at a given alpha >= 0.
+pub fn negative_binomial_at(
+    job: &Job<'_>,
+    alpha: f64,
+    workspace: &mut Workspace,
+) -> Climbed<GeneFit> {
+    let histogram = CountHistogram::new(job.counts.counts);
+    let coefficients = job.start((job.mean() / job.design.offset_moments().0).ln());
+    let start = Point { coefficients, shape: 0.0 };
+    // What is smaller has no reciprocal.
+    if alpha < f64::MIN_POSITIVE {
+        let poisson = job.climb(Model::Poisson, start, workspace, |_, _| false)?;
+        return Ok(at_limit(job, &histogram, &poisson));
+    }
+    let model = Model::NegativeBinomialAt(alpha, &histogram);
+    let summit = job.climb(model, start, workspace, |_, _| false)?;
+    Ok(report(job, &histogram, &summit, alpha))
+}
+
+/// A summit of the likelihood at alpha > 0.
+fn report(job: &Job<'_>, histogram: &CountHistogram, summit: &Summit, alpha: f64) -> GeneFit {
+    let mut fit = GeneFit::at_summit(summit, job.design, 1.0);
+    let (sums, theta) = (&summit.view.sums, 1.0 / alpha);
     fit.log_likelihood = summit.view.log_likelihood - histogram.log_factorials();
     let saturated = histogram.sum(|y| y * y.ln() - (y + theta) * (alpha * y).ln_1p());
     let reached = sums.count_predictor - sums.cumulant - alpha * sums.count_cumulant;
     fit.deviance = 2.0 * (saturated - reached);
-    if let (Some((_, bend)), Status::Ok) = (summit.view.shape, fit.status) {
+    if fit.status == Status::Ok {
         fit.theta = theta;
-        // At the optimum the second derivative transforms as a square.
-        fit.theta_se = theta / (-bend).sqrt();
     }
-    Ok(fit)
+    fit
 }
 
 enum Limit {
