@@ -17,6 +17,8 @@ pub enum Error {
     NotFinite { what: &'static str },
     #[error("{name} is {value}, must be {expected}")]
     Argument { name: &'static str, value: String, expected: &'static str },
+    #[error("no gene has a dispersion above {least}: there is nothing to fit a trend to")]
+    NoDispersion { least: f64 },
     #[error("could not start {0} threads")]
     Threads(usize),
 }
@@ -32,6 +34,7 @@ impl Error {
             Error::EmptyDesign => "design",
             Error::NotFinite { .. } => "not_finite",
             Error::Argument { .. } => "argument",
+            Error::NoDispersion { .. } => "dispersions",
             Error::Threads(_) => "threads",
         }
     }
