@@ -10,5 +10,8 @@ rust_fit_models <- function(counts, design, offset, options, progress) .Call(wra
 rust_count_expressed <- function(counts, threads) .Call(wrap__rust_count_expressed, counts, threads)
 
 #' @noRd
+rust_estimate_dispersions <- function(counts, design, offset, threads, progress) .Call(wrap__rust_estimate_dispersions, counts, design, offset, threads, progress)
+
+#' @noRd
 rust_simulate_counts <- function(options, threads, progress) .Call(wrap__rust_simulate_counts, options, threads, progress)
 # nolint end

@@ -4,6 +4,7 @@
 mod guard;
 mod input;
 mod fit_models;
+mod dispersions;
 mod simulate;
 
 use extendr_api::prelude::*;
@@ -11,5 +12,6 @@ use extendr_api::prelude::*;
 extendr_module! {
     mod scoria;
     use fit_models;
+    use dispersions;
     use simulate;
 }
