@@ -13,5 +13,8 @@ rust_count_expressed <- function(counts, threads) .Call(wrap__rust_count_express
 rust_fit_screen <- function(counts, screen, options, progress) .Call(wrap__rust_fit_screen, counts, screen, options, progress)
 
 #' @noRd
+rust_estimate_dispersions <- function(counts, design, offset, threads, progress) .Call(wrap__rust_estimate_dispersions, counts, design, offset, threads, progress)
+
+#' @noRd
 rust_simulate_counts <- function(options, threads, progress) .Call(wrap__rust_simulate_counts, options, threads, progress)
 # nolint end

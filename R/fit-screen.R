@@ -164,7 +164,10 @@ fit_screen <- function(x, perturbation, formula = ~1, control = NULL,
   report_request(request, verbose)
   value <- rust_fit_screen(
     request$counts, request$screen, request$options,
-    progress_bar("Fitting genes", nrow(request$counts), progress)
+    progress_bar(
+      "Fitting genes",
+      nrow(request$counts) * if (options$dispersion == "trend") 3 else 1, progress
+    )
   )
   check_counted(value, source$counts, request$cells)
   value <- rust_value(value)

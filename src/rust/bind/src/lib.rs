@@ -5,6 +5,7 @@ mod guard;
 mod input;
 mod fit_models;
 mod fit_screen;
+mod dispersions;
 mod simulate;
 
 use extendr_api::prelude::*;
@@ -13,5 +14,6 @@ extendr_module! {
     mod scoria;
     use fit_models;
     use fit_screen;
+    use dispersions;
     use simulate;
 }

@@ -22,6 +22,8 @@ pub enum Error {
          use fewer threads, or have results written to a file"
     )]
     Memory { needed: usize, limit: usize },
+    #[error("no gene has a dispersion above {least}: there is nothing to fit a trend to")]
+    NoDispersion { least: f64 },
     #[error("could not start {0} threads")]
     Threads(usize),
 }
@@ -38,6 +40,7 @@ impl Error {
             Error::NotFinite { .. } => "not_finite",
             Error::Argument { .. } => "argument",
             Error::Memory { .. } => "memory_limit",
+            Error::NoDispersion { .. } => "dispersions",
             Error::Threads(_) => "threads",
         }
     }

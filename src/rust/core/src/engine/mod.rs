@@ -1,4 +1,5 @@
 //! What is computed from counts and a design.
 
 pub mod glm;
+pub mod dispersion;
 pub mod screen;

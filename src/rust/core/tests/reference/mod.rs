@@ -157,13 +157,17 @@ impl Problem {
                 break;
             }
         }
-        let (_, w): (Vec<f64>, Vec<f64>) =
-            self.predictors(&b).iter().zip(&self.counts).map(|(&e, &y)| cell(e, y)).unzip();
+        let se = self.standard_errors(&b, cell);
+        (b, se)
+    }
+
+    fn standard_errors(&self, b: &[f64], cell: impl Fn(f64, f64) -> (f64, f64)) -> Vec<f64> {
+        let terms = self.predictors(b).into_iter().zip(&self.counts);
+        let w: Vec<f64> = terms.map(|(eta, &y)| cell(eta, y).1).collect();
         let information = self.gram(&w);
         let p = self.p();
         let unit = |k: usize| (0..p).map(|j| f64::from(j == k)).collect::<Vec<_>>();
-        let se = (0..p).map(|k| solve(information.clone(), &unit(k))[k].sqrt()).collect();
-        (b, se)
+        (0..p).map(|k| solve(information.clone(), &unit(k))[k].sqrt()).collect()
     }
 
     fn start(&self) -> Vec<f64> {
@@ -254,12 +258,27 @@ impl Problem {
         self.nb_fit(b, se, theta)
     }
 
+    /// The log-likelihood's profile at theta, less half the logarithm of the
+    /// determinant of the expected information.
+    pub fn adjusted_profile(&self, theta: f64) -> f64 {
+        let fit = self.negative_binomial_at(theta);
+        let weights: Vec<f64> =
+            self.means(&fit.coefficients).iter().map(|mu| mu / (1.0 + mu / theta)).collect();
+        fit.log_likelihood - 0.5 * log_determinant(self.gram(&weights))
+    }
+
+    /// By observed information: expected information can overshoot for ever.
+    /// Standard errors are from the latter.
     fn scoring_at(&self, start: Vec<f64>, theta: f64) -> (Vec<f64>, Vec<f64>) {
         let cell = |eta: f64, y: f64| {
             let mu = eta.exp();
-            (theta * (y - mu) / (theta + mu), theta * mu / (theta + mu))
+            let score = theta * (y - mu) / (theta + mu);
+            (score, (y + theta) * theta * mu / (theta + mu).powi(2))
         };
-        self.scoring(start, cell, |b| self.nb_log_likelihood(b, theta))
+        let (b, _) = self.scoring(start, cell, |b| self.nb_log_likelihood(b, theta));
+        let expected = |eta: f64, _| (0.0, theta * eta.exp() / (theta + eta.exp()));
+        let se = self.standard_errors(&b, expected);
+        (b, se)
     }
 
     fn nb_fit(&self, b: Vec<f64>, standard_errors: Vec<f64>, theta: f64) -> Fit {
@@ -336,6 +355,19 @@ fn negative_binomial(mu: f64, alpha: f64, rng: &mut ChaCha8Rng) -> f64 {
         if alpha > 0.0 { Gamma::new(1.0 / alpha, alpha).unwrap().sample(rng) } else { 1.0 };
     let mean = mu * scatter;
     if mean > 0.0 { Poisson::new(mean).unwrap().sample(rng) } else { 0.0 }
+}
+
+/// Of a positive definite matrix, by elimination.
+fn log_determinant(mut a: Vec<Vec<f64>>) -> f64 {
+    let p = a.len();
+    for k in 0..p {
+        for i in k + 1..p {
+            let factor = a[i][k] / a[k][k];
+            let above = a[k].clone();
+            a[i].iter_mut().zip(&above).for_each(|(below, above)| *below -= factor * above);
+        }
+    }
+    (0..p).map(|k| a[k][k].ln()).sum()
 }
 
 /// Gaussian elimination with partial pivoting.

@@ -114,7 +114,7 @@ pub fn fit_gene_at(
 }
 
 /// Why an ascent does not end in a fit.
-pub(super) enum Detour {
+pub(crate) enum Detour {
     Failed(Error),
     /// There is no optimum, as was seen after so many passes.
     Separated {
@@ -129,10 +129,10 @@ impl From<Error> for Detour {
     }
 }
 
-pub(super) type Climbed<T> = std::result::Result<T, Detour>;
+pub(crate) type Climbed<T> = std::result::Result<T, Detour>;
 
 /// How the model of a gene is fitted where it has an optimum.
-pub(super) type Climb<'a> = dyn Fn(&Job<'_>, &mut Workspace) -> Climbed<GeneFit> + 'a;
+pub(crate) type Climb<'a> = dyn Fn(&Job<'_>, &mut Workspace) -> Climbed<GeneFit> + 'a;
 
 fn climb_family(job: &Job<'_>, family: Family, workspace: &mut Workspace) -> Climbed<GeneFit> {
     match family {
@@ -145,7 +145,7 @@ fn climb_family(job: &Job<'_>, family: Family, workspace: &mut Workspace) -> Cli
 }
 
 impl GeneFit {
-    pub(super) fn failed(status: Status, rank: usize) -> Self {
+    pub(crate) fn failed(status: Status, rank: usize) -> Self {
         Self {
             status,
             coefficients: vec![f64::NAN; rank],
@@ -184,9 +184,9 @@ impl GeneFit {
 }
 
 /// A gene to be fitted, and how to climb its likelihoods.
-pub(super) struct Job<'a> {
-    pub(super) counts: GeneCounts<'a>,
-    pub(super) design: &'a Design,
+pub(crate) struct Job<'a> {
+    pub(crate) counts: GeneCounts<'a>,
+    pub(crate) design: &'a Design,
     pub(super) max_iterations: usize,
     /// Residual degrees of freedom of the whole gene.
     pub(super) freedom: f64,
@@ -194,7 +194,7 @@ pub(super) struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         counts: GeneCounts<'a>,
         design: &'a Design,
         max_iterations: usize,
@@ -205,7 +205,7 @@ impl<'a> Job<'a> {
     }
 
     /// Fits the gene, in the limit where there is no optimum.
-    pub(super) fn fit(&self, climb: &Climb<'_>, workspace: &mut Workspace) -> Result<GeneFit> {
+    pub(crate) fn fit(&self, climb: &Climb<'_>, workspace: &mut Workspace) -> Result<GeneFit> {
         if self.counts.cells.is_empty() {
             return Ok(GeneFit::failed(Status::AllZero, self.design.rank()));
         }
@@ -228,7 +228,7 @@ impl<'a> Job<'a> {
     }
 
     /// Climbs until the optimum is reached, or known not to exist.
-    pub(super) fn climb(
+    pub(crate) fn climb(
         &self,
         model: Model<'_>,
         start: Point,
@@ -266,7 +266,7 @@ impl<'a> Job<'a> {
         }
     }
 
-    pub(super) fn likelihood<'b>(
+    pub(crate) fn likelihood<'b>(
         &'b self,
         model: Model<'b>,
         workspace: &'b mut Workspace,
@@ -275,13 +275,13 @@ impl<'a> Job<'a> {
         Likelihood { model, design, counts: *counts, workspace, monitor }
     }
 
-    pub(super) fn mean(&self) -> f64 {
+    pub(crate) fn mean(&self) -> f64 {
         self.counts.total() / self.design.cells() as f64
     }
 
     /// Coefficients of a constant predictor, or of what the design has nearest
     /// to it.
-    pub(super) fn start(&self, predictor: f64) -> Vec<f64> {
+    pub(crate) fn start(&self, predictor: f64) -> Vec<f64> {
         self.design.constant().iter().map(|c| c * predictor).collect()
     }
 }

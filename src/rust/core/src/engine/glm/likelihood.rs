@@ -5,7 +5,7 @@ use super::family::{Bernoulli, NegativeBinomial, Poisson};
 use super::pass::{Curvature, Pass, Sums, Workspace, largest_change};
 use crate::design::Design;
 use crate::source::GeneCounts;
-use crate::special::CountHistogram;
+use crate::special::{CountHistogram, RisingSums};
 use crate::{Monitor, Result};
 
 /// Which likelihood is climbed.
@@ -71,8 +71,19 @@ fn negative_binomial(sums: Sums, alpha: f64, histogram: &CountHistogram) -> View
     let rising = histogram.rising(alpha);
     let log_likelihood =
         rising.log + sums.count_predictor - sums.cumulant - alpha * sums.count_cumulant;
+    let shape = Some(derivatives(&rising, &sums, alpha));
+    View { log_likelihood, sums, shape }
+}
+
+/// The first two derivatives of the negative binomial's log-likelihood with
+/// respect to log(alpha).
+pub fn shape_derivatives(sums: &Sums, alpha: f64, histogram: &CountHistogram) -> (f64, f64) {
+    derivatives(&histogram.rising(alpha), sums, alpha)
+}
+
+fn derivatives(rising: &RisingSums, sums: &Sums, alpha: f64) -> (f64, f64) {
     let slope = rising.first + sums.log_excess - sums.count_saturation;
     let bend =
         rising.second - sums.log_excess + sums.saturation2 / alpha - sums.count_saturation_slope;
-    View { log_likelihood, sums, shape: Some((slope, bend)) }
+    (slope, bend)
 }

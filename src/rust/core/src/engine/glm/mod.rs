@@ -15,12 +15,23 @@ mod separation;
 mod likelihood;
 mod negative_binomial;
 mod limit;
+mod cox_reid;
 mod gene;
 
 pub use family::Family;
 pub use gene::{GeneFit, Options, Status, fit_gene, fit_gene_at};
 pub use pass::Workspace;
 pub use separation::Estimate;
+
+// What estimates of dispersions are made of.
+pub(crate) use ascent::{End, Objective, Point, Summit, View};
+pub(crate) use cox_reid::{CoxReid, adjustment};
+pub(crate) use gene::{Climbed, Job};
+pub(crate) use likelihood::{Model, shape_derivatives};
+pub(crate) use negative_binomial::{
+    ALPHAS, LARGEST, SMALL, VANISHING, at_limit, moment_alpha, report,
+};
+pub(crate) use pass::Curvature;
 
 use crate::design::Design;
 use crate::result::GlmTable;

@@ -9,13 +9,13 @@ use crate::special::CountHistogram;
 
 /// The smallest alpha, times the mean count, that the ascent follows: below it
 /// the Poisson limit is looked at.
-const SMALL: f64 = 1e-3;
+pub const SMALL: f64 = 1e-3;
 /// As good as zero, for the derivative with respect to alpha at zero.
-const VANISHING: f64 = 1e-8;
+pub const VANISHING: f64 = 1e-8;
 /// Above this alpha no data tell one from another.
-const LARGEST: f64 = 1e12;
+pub const LARGEST: f64 = 1e12;
 /// Other places to look for an optimum before the Poisson limit is believed.
-const ALPHAS: [f64; 4] = [0.03, 0.3, 3.0, 30.0];
+pub const ALPHAS: [f64; 4] = [0.03, 0.3, 3.0, 30.0];
 
 /// The maximum over coefficients and alpha >= 0.
 pub fn negative_binomial(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
@@ -62,7 +62,7 @@ pub fn negative_binomial_at(
 }
 
 /// A summit of the likelihood at alpha > 0.
-fn report(job: &Job<'_>, histogram: &CountHistogram, summit: &Summit, alpha: f64) -> GeneFit {
+pub fn report(job: &Job<'_>, histogram: &CountHistogram, summit: &Summit, alpha: f64) -> GeneFit {
     let mut fit = GeneFit::at_summit(summit, job.design, 1.0);
     let (sums, theta) = (&summit.view.sums, 1.0 / alpha);
     fit.log_likelihood = summit.view.log_likelihood - histogram.log_factorials();
@@ -118,7 +118,8 @@ fn poisson_limit(
     Ok(Limit::Poisson(poisson))
 }
 
-fn at_limit(job: &Job<'_>, histogram: &CountHistogram, poisson: &Summit) -> GeneFit {
+/// A summit of the likelihood at alpha = 0.
+pub fn at_limit(job: &Job<'_>, histogram: &CountHistogram, poisson: &Summit) -> GeneFit {
     let mut fit = GeneFit::at_summit(poisson, job.design, 1.0);
     fit.log_likelihood = poisson.view.log_likelihood - histogram.log_factorials();
     fit.deviance = poisson_deviance(job, poisson);
@@ -129,7 +130,7 @@ fn at_limit(job: &Job<'_>, histogram: &CountHistogram, poisson: &Summit) -> Gene
 }
 
 /// alpha by moments, as if size factors explained what differs between cells.
-fn moment_alpha(job: &Job<'_>) -> f64 {
+pub fn moment_alpha(job: &Job<'_>) -> f64 {
     let (n, mean) = (job.design.cells() as f64, job.mean());
     let squares: f64 = job.counts.counts.iter().map(|y| y * y).sum();
     let excess = (squares / n - mean) / (mean * mean);

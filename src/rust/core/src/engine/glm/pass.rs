@@ -57,14 +57,14 @@ impl<C: Cells> Pass<'_, C> {
 
 /// What one block leaves for its counts and its cross products. One a thread.
 pub struct Workspace {
-    predictor: [f64; BLOCK],
-    residual: [f64; BLOCK],
-    slope: [f64; BLOCK],
-    weight: [f64; BLOCK],
-    saturation: [f64; BLOCK],
-    cumulant: [f64; BLOCK],
-    mean: [f64; BLOCK],
-    cross: [f64; BLOCK],
+    pub(super) predictor: [f64; BLOCK],
+    pub(super) residual: [f64; BLOCK],
+    pub(super) slope: [f64; BLOCK],
+    pub(super) weight: [f64; BLOCK],
+    pub(super) saturation: [f64; BLOCK],
+    pub(super) cumulant: [f64; BLOCK],
+    pub(super) mean: [f64; BLOCK],
+    pub(super) cross: [f64; BLOCK],
 }
 
 impl Workspace {
@@ -146,7 +146,7 @@ pub fn largest_change(blocks: &Blocks, step: &[f64]) -> f64 {
 /// Loops run over whole blocks and do one thing each: so they compile to vector
 /// code.
 #[inline(always)]
-fn shares<C: Cells, V: Vector>(
+pub fn shares<C: Cells, V: Vector>(
     cells: C,
     offset: &[f64],
     columns: &[f64],
@@ -183,7 +183,7 @@ fn shares<C: Cells, V: Vector>(
 
 /// What a count other than zero changes.
 #[inline(always)]
-fn add_count<C: Cells>(y: f64, at: usize, workspace: &mut Workspace, sums: &mut Sums) {
+pub fn add_count<C: Cells>(y: f64, at: usize, workspace: &mut Workspace, sums: &mut Sums) {
     let slope = workspace.slope[at];
     workspace.residual[at] += y * slope;
     sums.count_predictor += y * workspace.predictor[at];
@@ -200,7 +200,7 @@ fn add_count<C: Cells>(y: f64, at: usize, workspace: &mut Workspace, sums: &mut 
 /// Turns expected weights into observed ones: - dr/deta = W + r s, and
 /// dr/dlog(alpha) = - r s.
 #[inline(always)]
-fn observe(workspace: &mut Workspace) {
+pub fn observe(workspace: &mut Workspace) {
     for i in 0..BLOCK {
         let bend = workspace.residual[i] * workspace.saturation[i];
         workspace.weight[i] += bend;

@@ -120,6 +120,11 @@ impl<'a> Comparison<'a> {
         self.offset.len()
     }
 
+    /// The reference cells; none where they are all cells.
+    pub fn reference_cells(&self) -> Option<&[u32]> {
+        self.reference.as_ref().map(|(cells, _)| &cells[..])
+    }
+
     pub fn perturbations(&self) -> &[Members] {
         &self.perturbations
     }

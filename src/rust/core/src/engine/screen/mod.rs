@@ -25,6 +25,7 @@ mod gene;
 pub use comparison::{Comparison, Strata};
 pub use options::{Dispersion, Family, Options, Reference, Resampling, StdErr, Test};
 
+use crate::engine::dispersion::estimate_dispersions;
 use crate::result::{GeneColumns, PairColumns, ScreenBlock, ScreenSink};
 use crate::source::{CountKind, Csc, check_counts, gene_blocks};
 use crate::{Error, Monitor, Result};
@@ -62,7 +63,8 @@ impl Pairs<'_> {
 
 /// Fits every pair, with the threads of the current pool ([`crate::pool`]), and
 /// hands the results on in the order of the genes. They depend neither on the
-/// number of threads nor on where a sink goes on.
+/// number of threads nor on where a sink goes on. The monitor counts each gene
+/// once, and with [`Dispersion::Trend`] three times.
 ///
 /// Beside what the caller holds, memory is that of the rows of the perturbed
 /// cells (8 bytes times 1 + rank of the design, a perturbed cell and
@@ -98,6 +100,10 @@ pub fn fit_screen(
     };
     let fixed = fixed_bytes(comparison, sink.bytes(fitted));
     let capacity = capacity(fixed, memory_limit)?;
+    let alphas = match (options.family, options.dispersion) {
+        (Family::NegativeBinomial, Dispersion::Trend) => trend(counts, comparison, monitor)?,
+        _ => vec![f64::NAN; counts.nrow()],
+    };
     let done = sink.genes_done();
     for block in gene_blocks(counts, capacity) {
         let genes: Vec<usize> = block.genes().filter(|&gene| gene >= done).collect();
@@ -106,7 +112,8 @@ pub fn fit_screen(
         for genes in genes.chunks(share) {
             let fit = |scratch: &mut Scratch, &gene: &usize| {
                 let (counts, pairs) = (block.gene(gene), pairs.of(gene, all));
-                let row = fit_row(comparison, counts, pairs, None, options, scratch, monitor)?;
+                let alpha = Some(alphas[gene]).filter(|alpha| alpha.is_finite());
+                let row = fit_row(comparison, counts, pairs, alpha, options, scratch, monitor)?;
                 monitor.tick()?;
                 Ok(row)
             };
@@ -117,6 +124,21 @@ pub fn fit_screen(
         }
     }
     Ok(())
+}
+
+/// Each gene's dispersion in the reference cells, shrunken to a trend; not a number
+/// where there is none.
+fn trend(counts: &Csc<'_>, comparison: &Comparison<'_>, monitor: &Monitor) -> Result<Vec<f64>> {
+    let base = comparison.base();
+    let table = match comparison.reference_cells() {
+        None => estimate_dispersions(counts, base, monitor)?,
+        Some(cells) => {
+            let (offsets, rows, values) = counts.select(cells);
+            let counts = Csc::new(counts.nrow(), &offsets, &rows, &values)?;
+            estimate_dispersions(&counts, base, monitor)?
+        }
+    };
+    Ok(table.dispersion)
 }
 
 /// What is held whatever the size of a block of counts: the perturbed cells' rows

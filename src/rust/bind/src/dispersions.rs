@@ -1,0 +1,57 @@
+//! Dispersions of every gene, for `estimate_dispersions()`.
+
+use crate::guard::{listen, report};
+use crate::input::Slots;
+use extendr_api::prelude::*;
+use scoria_core::design::Design;
+use scoria_core::engine::dispersion::{Trend, estimate_dispersions};
+use scoria_core::result::DispersionTable;
+use scoria_core::{Monitor, pool};
+
+/// @noRd
+#[extendr]
+fn rust_estimate_dispersions(
+    counts: S4,
+    design: RMatrix<f64>,
+    offset: &[f64],
+    threads: i32,
+    progress: Function,
+) -> Robj {
+    report(|| {
+        let pool = pool(threads as usize)?;
+        let slots = Slots::of(&counts)?;
+        let counts = slots.csc(&pool)?;
+        let monitor = Monitor::new();
+        let columns = design.data();
+        let table = listen(&progress, &monitor, || {
+            let design = Design::new(columns, offset)?;
+            pool.install(|| estimate_dispersions(&counts, &design, &monitor))
+        })?;
+        Ok(as_list(&table))
+    })
+}
+
+fn as_list(table: &DispersionTable) -> List {
+    let coefficients: Vec<f64> = match &table.fitted_trend {
+        Trend::Parametric { asymptotic, extra_poisson } => vec![*asymptotic, *extra_poisson],
+        Trend::Local(_) => vec![],
+        Trend::Constant(alpha) => vec![*alpha],
+    };
+    list!(
+        mean = &table.mean,
+        gene_wise = &table.gene_wise,
+        trend = &table.trend,
+        dispersion = &table.dispersion,
+        outlier = &table.outlier,
+        status = table.status.iter().map(|status| *status as i32).collect::<Vec<_>>(),
+        trend_type = table.fitted_trend.name(),
+        trend_coefficients = coefficients,
+        residual_variance = table.spread.residual_variance,
+        prior_variance = table.spread.prior_variance
+    )
+}
+
+extendr_module! {
+    mod dispersions;
+    fn rust_estimate_dispersions;
+}

@@ -1,0 +1,117 @@
+//! Dispersions alpha = 1 / theta of the negative binomial, gene by gene and
+//! shrunken to a trend over the mean, as DESeq2 estimates them (Love, Huber and
+//! Anders 2014, Genome Biology 15:550):
+//!
+//! 1. `profile`: each gene's own estimate, the maximum of the Cox-Reid adjusted
+//!    profile likelihood ([`gene_wise`]);
+//! 2. `trend`: alpha(mean) = a0 + a1 / mean, fitted to them ([`fit_trend`]);
+//! 3. `spread`: how far genes scatter about it ([`Spread`]);
+//! 4. `profile` again, with a normal prior on log(alpha) about the trend
+//!    ([`map`]).
+//!
+//! Unlike DESeq2, which fits means once, coefficients are those of each alpha
+//! (as in glmGamPoi: Ahlmann-Eltze and Huber 2020, Bioinformatics 36:5701), no
+//! mean is raised to 0.5, and searches end at the optimum.
+
+mod profile;
+mod trend;
+mod local;
+mod spread;
+
+pub use profile::{Prior, gene_wise, map};
+pub use spread::Spread;
+pub use trend::{Trend, fit_trend};
+
+use crate::design::Design;
+use crate::engine::glm::{GeneFit, Workspace};
+use crate::result::DispersionTable;
+use crate::source::{CountKind, Csc, GeneCounts, check_counts, gene_blocks};
+use crate::{Error, Monitor, Result};
+use rayon::prelude::*;
+
+/// Gene-wise dispersions below this tell nothing of the trend, nor of the spread
+/// about it: the gene is as good as Poisson.
+pub const NEGLIGIBLE: f64 = 1e-6;
+
+/// Counts held at a time, gene by gene: 192 MB.
+const CAPACITY: usize = 16 << 20;
+
+/// The dispersions of every gene of a genes x cells matrix, with the threads of
+/// the current pool. The result does not depend on their number. The monitor
+/// counts each gene twice.
+///
+/// # Errors
+/// Where the matrix does not have the design's cells, a count is not a whole
+/// number, no degree of freedom is left, no gene has a dispersion to fit a trend
+/// to, or the monitor is cancelled.
+pub fn estimate_dispersions(
+    counts: &Csc<'_>,
+    design: &Design,
+    monitor: &Monitor,
+) -> Result<DispersionTable> {
+    let (cells, rank) = (design.cells(), design.rank());
+    if counts.ncol() != cells {
+        return Err(Error::Shape { what: "cells", found: counts.ncol(), expected: cells });
+    }
+    if cells <= rank {
+        let what = "cells (more than columns of the design are needed)";
+        return Err(Error::Shape { what, found: cells, expected: rank + 1 });
+    }
+    check_counts(counts, CountKind::Whole)?;
+    let own = each_gene(counts, monitor, |_, gene, workspace| {
+        let fit = gene_wise(gene, design, workspace, monitor)?;
+        Ok((base_mean(gene, design), fit))
+    })?;
+    let (means, own): (Vec<f64>, Vec<GeneFit>) = own.into_iter().unzip();
+    let alphas: Vec<f64> = own.iter().map(|fit| 1.0 / fit.theta).collect();
+    let trend = fit_trend(&means, &alphas)?;
+    let spread = Spread::about(&trend, &means, &alphas, cells - rank);
+
+    let fits = each_gene(counts, monitor, |gene, counts, workspace| {
+        let prior = Prior { alpha: trend.at(means[gene]), variance: spread.prior_variance };
+        if spread.is_outlier(alphas[gene], prior.alpha) {
+            return Ok(own[gene].clone());
+        }
+        map(counts, design, &prior, &own[gene], workspace, monitor)
+    })?;
+    let at_trend = |&mean: &f64| if mean > 0.0 { trend.at(mean) } else { f64::NAN };
+    let trends: Vec<f64> = means.iter().map(at_trend).collect();
+    let outliers = alphas.iter().zip(&trends).map(|(a, t)| spread.is_outlier(*a, *t));
+    Ok(DispersionTable {
+        outlier: outliers.collect(),
+        status: fits.iter().map(|fit| fit.status).collect(),
+        dispersion: fits.iter().map(|fit| 1.0 / fit.theta).collect(),
+        mean: means,
+        gene_wise: alphas,
+        trend: trends,
+        fitted_trend: trend,
+        spread,
+    })
+}
+
+/// Mean over cells of the counts divided by exp(offset), as a rule the size
+/// factors: what the trend is over.
+pub fn base_mean(counts: GeneCounts<'_>, design: &Design) -> f64 {
+    let cells = counts.cells.iter().zip(counts.counts);
+    let scaled = cells.map(|(&cell, y)| y / design.blocks().offset(cell as usize).exp());
+    scaled.sum::<f64>() / design.cells() as f64
+}
+
+fn each_gene<T: Send>(
+    counts: &Csc<'_>,
+    monitor: &Monitor,
+    estimate: impl Fn(usize, GeneCounts<'_>, &mut Workspace) -> Result<T> + Sync,
+) -> Result<Vec<T>> {
+    let mut all = Vec::with_capacity(counts.nrow());
+    for block in gene_blocks(counts, CAPACITY) {
+        let one = |workspace: &mut Workspace, gene: usize| {
+            let estimated = estimate(gene, block.gene(gene), workspace)?;
+            monitor.tick()?;
+            Ok(estimated)
+        };
+        let genes = block.genes().into_par_iter().with_max_len(1);
+        let found: Result<Vec<T>> = genes.map_init(Workspace::new, one).collect();
+        all.extend(found?);
+    }
+    Ok(all)
+}
