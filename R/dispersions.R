@@ -89,7 +89,9 @@ estimate_dispersions <- function(x, formula = ~ 1, ..., threads = NULL,
   threads <- resolve_threads(threads)
   formula <- parse_formula(formula, env = caller_env())
   source <- as_source(x, assay, cell_metadata, threads = threads)
-  model <- prepare_model(source, formula, "negbinomial", "offset", na_action)
+  model <- prepare_model(
+    source, formula, "negbinomial", "offset", na_action, "x"
+  )
   columns <- rust_estimate_dispersions(
     model$counts, model$design$matrix, as.double(model$offset), threads,
     progress_bar("Estimating dispersions", 2 * nrow(model$counts), progress)
