@@ -4,6 +4,8 @@
 //!
 //! at a cost per pair that grows with the perturbed cells only.
 
+mod calibrate;
 mod options;
 
+pub use calibrate::{BinnedResiduals, Population, Scratch, Tails, membership_probabilities};
 pub use options::{Dispersion, Family, Options, Reference, Resampling, StdErr, Test};
