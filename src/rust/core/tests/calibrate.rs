@@ -75,7 +75,12 @@ impl Scheme {
                     (0..share).map(|_| draw()).collect()
                 }
                 Scheme::Conditional(probabilities) => {
-                    (0..share).map(|_| conditional(residuals, probabilities, &mut rng)).collect()
+                    // Cells of like probabilities next to each other.
+                    let mut order: Vec<usize> = (0..residuals.len()).collect();
+                    order.sort_by(|&i, &j| probabilities[i].total_cmp(&probabilities[j]));
+                    let r: Vec<f64> = order.iter().map(|&i| residuals[i]).collect();
+                    let p: Vec<f64> = order.iter().map(|&i| probabilities[i]).collect();
+                    (0..share).map(|_| conditional(&r, &p, &mut rng)).collect()
                 }
             }
         };
@@ -121,7 +126,7 @@ fn permuted(pool: &mut [f64], m: usize, rng: &mut Fast) -> f64 {
 /// geometric distances, thinned.
 fn conditional(residuals: &[f64], probabilities: &[f64], rng: &mut Fast) -> f64 {
     let mut sum = 0.0;
-    const RUN: usize = 1024;
+    const RUN: usize = 128;
     for (residuals, probabilities) in residuals.chunks(RUN).zip(probabilities.chunks(RUN)) {
         let most = probabilities.iter().fold(0.0f64, |most, p| most.max(*p));
         if most == 0.0 {
@@ -183,6 +188,67 @@ fn long_permutations_agree_with_resampling() {
     }
 }
 
+/// Strata whose share of members differs, some of them of a few cells.
+fn strata(n: usize, m: usize) -> Scheme {
+    let few = [200, 20, 12, 5, 3];
+    let most = n - few.iter().sum::<usize>();
+    let half = most / 2;
+    let sizes = [half, most / 4, most - half - most / 4, 200, 20, 12, 5, 3];
+    let drawn = [m / 2, m / 4, 0, m / 10 + 1, 3, 1, 2, 3];
+    let mut start = 0;
+    let cells = sizes.iter().map(|size| {
+        start += size;
+        (start - size..start).collect()
+    });
+    Scheme::Permutation(cells.zip(drawn).collect())
+}
+
+/// Logistic in two covariates, one of which the size factors share.
+fn probabilities(n: usize, m: usize, slope: f64, seed: u64) -> Vec<f64> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let odds: Vec<f64> = (0..n)
+        .map(|i| {
+            let group = if i % 3 == 0 { 1.0 } else { 0.0 };
+            (slope * (rng.sample::<f64, _>(StandardNormal) + group)).exp()
+        })
+        .collect();
+    // The intercept that gives m members, by bisection.
+    let of = |b: f64| odds.iter().map(|o| o * b / (1.0 + o * b)).collect::<Vec<f64>>();
+    let (mut low, mut high) = (1e-12, 1e6);
+    for _ in 0..100 {
+        let middle = f64::sqrt(low * high);
+        if of(middle).iter().sum::<f64>() < m as f64 { low = middle } else { high = middle }
+    }
+    of(low)
+}
+
+#[test]
+#[ignore = "minutes"]
+fn long_hard_cases_agree_with_resampling() {
+    let draws: usize = std::env::var("DRAWS").map_or(1_000_000, |d| d.parse().unwrap());
+    let least = 10.0 / draws as f64;
+    for mean in [0.03, 0.3, 3.0] {
+        for m in [30, 500] {
+            let r = residuals(mean, 20_000, 0.4, 3);
+            compare(&strata(20_000, m), &r[..], draws, least, &format!("strata {mean} {m}"));
+            let p = Scheme::Conditional(probabilities(20_000, m, 0.5, 4));
+            compare(&p, &r, draws, least, &format!("conditional {mean} {m}"));
+            let p = Scheme::Conditional(probabilities(20_000, m, 2.0, 4));
+            compare(&p, &r, draws, least, &format!("conditional steep {mean} {m}"));
+            let r = residuals(mean, 1000, 0.4, 3);
+            let half = Scheme::one_stratum(1000, m);
+            compare(&half, &r, draws, least, &format!("1000 cells {mean} {m}"));
+            let p = Scheme::Conditional(probabilities(1000, m, 2.0, 4));
+            compare(&p, &r, draws, least, &format!("1000 cells conditional {mean} {m}"));
+            let r = residuals(mean, 20_000, 0.0, 3);
+            let tied = Scheme::one_stratum(20_000, m);
+            compare(&tied, &r, draws, least, &format!("ties {mean} {m}"));
+            let r = residuals(mean, 20_000, 0.02, 3);
+            compare(&tied, &r, draws, least, &format!("near ties {mean} {m}"));
+        }
+    }
+}
+
 #[test]
 #[ignore = "prints timings"]
 fn timing() {
@@ -207,4 +273,182 @@ fn timing() {
         }
         println!("{line}");
     }
+}
+
+/// All subsets of m of the cells.
+fn every_sum(residuals: &[f64], m: usize) -> Vec<f64> {
+    let n = residuals.len();
+    let subsets = (0u32..1 << n).filter(|subset| subset.count_ones() as usize == m);
+    let sum = |subset: u32| (0..n).filter(|i| subset >> i & 1 == 1).map(|i| residuals[i]).sum();
+    subsets.map(sum).collect()
+}
+
+/// Tail with half of what equals the statistic.
+fn mid_upper(sums: &[f64], statistic: f64) -> f64 {
+    let weigh = |sum: &f64| match sum - statistic {
+        off if off > 1e-9 => 1.0,
+        off if off < -1e-9 => 0.0,
+        _ => 0.5,
+    };
+    sums.iter().map(weigh).sum::<f64>() / sums.len() as f64
+}
+
+/// The blur, about a hundredth of a standard deviation, is all that is between
+/// them; among at most 48620 sums, neighbours are near.
+#[test]
+fn tiny_populations_agree_with_all_subsets() {
+    let mut scratch = Scratch::new();
+    for (n, m, mean) in [(6, 3, 1.0), (12, 4, 0.5), (15, 1, 2.0), (16, 15, 2.0), (18, 9, 0.3)] {
+        for seed in 0..4 {
+            let r = residuals(mean, n, 0.4, seed);
+            let population = Population::new(&r, None);
+            let sums = every_sum(&r, m);
+            for k in 0..40 {
+                let t = sums[k * (sums.len() - 1) / 39];
+                let (got, want) =
+                    (population.permutation(&[m], t, &mut scratch), mid_upper(&sums, t));
+                let off = (got.upper - want).abs();
+                assert!(off < 0.02 * want.min(1.0 - want) + 0.004, "{n} {m} {t}: {got:?} {want}");
+            }
+        }
+    }
+}
+
+#[test]
+fn two_tiny_strata_agree_with_all_pairs_of_subsets() {
+    let (a, b) = (residuals(1.0, 9, 0.4, 1), residuals(3.0, 11, 0.4, 2));
+    let (of_a, of_b) = (every_sum(&a, 4), every_sum(&b, 2));
+    let sums: Vec<f64> = of_a.iter().flat_map(|x| of_b.iter().map(move |y| x + y)).collect();
+    let stratum: Vec<u16> = (0..20).map(|i| u16::from(i >= 9)).collect();
+    let population = Population::new(&[a, b].concat(), Some((&stratum, 2)));
+    for t in sums.iter().step_by(97) {
+        let (got, want) =
+            (population.permutation(&[4, 2], *t, &mut Scratch::new()), mid_upper(&sums, *t));
+        assert!((got.upper - want).abs() < 0.02 * want.min(1.0 - want) + 0.004, "{got:?} {want}");
+    }
+}
+
+/// Within a tenth, and four Monte-Carlo errors, of resampled tails.
+fn assert_close(scheme: &Scheme, residuals: &[f64], label: &str) {
+    let worst = compare(scheme, residuals, 256_000, 1e-3, label);
+    assert!(worst < 0.1, "{label}: {worst}");
+}
+
+#[test]
+fn permutations_agree_with_resampling() {
+    for (mean, m) in [(0.01, 30), (0.03, 200), (0.1, 60), (1.0, 30), (10.0, 100)] {
+        let r = residuals(mean, 20_000, 0.4, 3);
+        assert_close(&Scheme::one_stratum(r.len(), m), &r, "one stratum");
+    }
+    let r = residuals(0.3, 400, 0.4, 3);
+    assert_close(&Scheme::one_stratum(400, 150), &r, "many of few cells");
+    let r = residuals(0.2, 4000, 0.4, 3);
+    assert_close(&strata(4000, 60), &r, "strata");
+    let r = residuals(0.5, 4000, 0.0, 3);
+    assert_close(&Scheme::one_stratum(4000, 40), &r, "ties");
+}
+
+#[test]
+fn conditional_resampling_agrees_with_resampling() {
+    for (mean, m, slope) in [(0.03, 40, 0.5), (1.0, 40, 2.0), (0.3, 300, 1.0)] {
+        let r = residuals(mean, 3000, 0.4, 3);
+        let probabilities = probabilities(3000, m, slope, 4);
+        assert_close(&Scheme::Conditional(probabilities), &r, "conditional");
+    }
+}
+
+/// Shares of p-values below alpha, where memberships are permuted: within the
+/// Monte-Carlo error of alpha in every stratum, 4.5 standard errors in some
+/// hundred comparisons. No p-value may be below alpha too often; where the
+/// statistic has few values, p may be seldom below it.
+fn assert_uniform(means: &[f64], ms: &[usize], alphas: &[f64], genes: u64, pairs: usize) {
+    for &mean in means {
+        for &m in ms {
+            let of_gene = |gene: u64| {
+                let r = residuals(mean, 20_000, 0.4, 100 + gene);
+                let population = Population::new(&r, None);
+                let (mut rng, mut pool) = (Fast(gene << 32), r);
+                let mut scratch = Scratch::new();
+                let mut below = vec![0usize; alphas.len()];
+                for _ in 0..pairs {
+                    let t = permuted(&mut pool, m, &mut rng);
+                    let p = population.permutation(&[m], t, &mut scratch).two_sided();
+                    below.iter_mut().zip(alphas).for_each(|(b, a)| *b += usize::from(p < *a));
+                }
+                below
+            };
+            let counts: Vec<Vec<usize>> = (0..genes).into_par_iter().map(of_gene).collect();
+            let n = genes as f64 * pairs as f64;
+            let mut line = String::new();
+            for (k, alpha) in alphas.iter().enumerate() {
+                let below: usize = counts.iter().map(|counts| counts[k]).sum();
+                let z = (below as f64 - n * alpha) / (n * alpha * (1.0 - alpha)).sqrt();
+                line += &format!("  {:.6} ({z:.1})", below as f64 / n);
+                assert!(z.abs() < 4.5, "mean {mean} m {m} alpha {alpha}: {below} of {n}, z {z}");
+            }
+            println!("mean {mean} m {m}: {line}");
+        }
+    }
+}
+
+#[test]
+fn permuted_memberships_have_uniform_p_values() {
+    assert_uniform(&[0.01, 0.1, 1.0, 10.0], &[30, 200], &[0.05, 0.01, 1e-3], 20, 1500);
+}
+
+#[test]
+#[ignore = "minutes: millions of p-values"]
+fn long_permuted_memberships_have_uniform_p_values() {
+    let means = [0.01, 0.03, 0.1, 0.3, 1.0, 10.0];
+    assert_uniform(&means, &[30, 100, 500, 2000], &[0.05, 0.01, 1e-3, 1e-4], 40, 5000);
+}
+
+/// Where the distribution has a step, and next to none between two steps, the
+/// integrals' errors show: half a percent is allowed.
+#[test]
+fn far_tails_are_positive_and_monotone() {
+    let mut scratch = Scratch::new();
+    for (mean, m) in [(0.02, 50), (1.0, 100), (10.0, 400)] {
+        let r = residuals(mean, 5000, 0.4, 9);
+        let population = Population::new(&r, None);
+        let binned = BinnedResiduals::new(&r);
+        let probabilities = vec![m as f64 / 5000.0; 5000];
+        let mut sorted = r.clone();
+        sorted.sort_by(f64::total_cmp);
+        let least: f64 = sorted[..m].iter().sum();
+        let most: f64 = sorted[5000 - m..].iter().sum();
+        let (mut before, mut before_conditional) = (1.0, 1.0);
+        for step in -40..=440 {
+            let t = least + (most - least) * f64::from(step) / 400.0;
+            let tails = population.permutation(&[m], t, &mut scratch);
+            let conditional = binned.conditional(&probabilities, t, &mut scratch);
+            for (tails, before) in [(tails, &mut before), (conditional, &mut before_conditional)] {
+                assert!(tails.lower > 0.0 && tails.upper > 0.0, "{t}: {tails:?}");
+                assert!(tails.upper <= *before * 1.005, "{t}: {tails:?} after {before}");
+                *before = tails.upper;
+            }
+        }
+        assert!(before < 1e-30, "{before}");
+    }
+}
+
+#[test]
+fn what_resampling_does_not_change_has_no_tails() {
+    let mut scratch = Scratch::new();
+    let half = Tails { lower: 0.5, upper: 0.5 };
+    let r = residuals(1.0, 500, 0.4, 1);
+    let all: f64 = r.iter().sum();
+    let population = Population::new(&r, None);
+    assert_eq!(population.permutation(&[0], 0.0, &mut scratch), half);
+    assert_eq!(population.permutation(&[500], all, &mut scratch), half);
+    assert_eq!(half.two_sided(), 1.0);
+    let same = Population::new(&[-0.1; 40], None);
+    assert_eq!(same.permutation(&[7], -0.7, &mut scratch), half);
+    let same = BinnedResiduals::new(&[0.0; 40]);
+    assert_eq!(same.conditional(&[0.2; 40], 0.0, &mut scratch), half);
+    assert_eq!(BinnedResiduals::new(&r).conditional(&[0.0; 500], 0.0, &mut scratch), half);
+    let certain = BinnedResiduals::new(&r).conditional(&[1.0; 500], all, &mut scratch);
+    assert!((certain.lower - 0.5).abs() < 1e-3, "{certain:?}");
+    let none = Population::new(&[], None);
+    assert_eq!(none.permutation(&[0], 0.0, &mut scratch), half);
 }

@@ -16,14 +16,17 @@ use super::{Scratch, Tails};
 use std::f64::consts::{PI, TAU};
 
 /// Nodes that a tail may take. Where they do not reach as far as it needs, the
-/// statistic is blurred by a normal error whose standard deviation is about a
-/// hundredth of the statistic's: a step of the distribution is then split at
-/// its middle (mid-p).
-const MAX_NODES: usize = 1024;
+/// statistic is blurred by a normal error that is small beside its standard
+/// deviation.
+const MAX_NODES: usize = 4096;
+/// The same where the statistic has a lattice, as far as can be seen: the
+/// blur, of a hundredth of a standard deviation or less, then splits steps of
+/// the distribution at their middle (mid-p).
+const LATTICE_NODES: usize = 1024;
 /// The line leaves the real axis at least so many standard deviations from 0.
 const LEAST_TILT: f64 = 0.7;
-/// exp(-8) of the generating function may be left out.
-const NEGLIGIBLE: f64 = 8.0;
+/// exp(-6) of the generating function may be left out.
+const NEGLIGIBLE: f64 = 6.0;
 /// The log of the smallest probability that is told apart.
 const SMALLEST: f64 = -708.0;
 
@@ -50,9 +53,9 @@ fn log_tail(problem: &Problem<'_>, ripple: &Ripple, saddle: &Saddle, line: &mut 
     let spread: Vec<f64> = saddle.sums.iter().map(|sums| sums.spread).collect();
     let enough =
         ripple.reach(problem.groups, &spread, NEGLIGIBLE).max((2.0 * NEGLIGIBLE).sqrt() / sd);
-    let nodes = (enough / step).ceil();
-    let capped = nodes > MAX_NODES as f64;
-    let nodes = (nodes as usize).min(MAX_NODES);
+    let most = if enough.is_finite() { MAX_NODES } else { LATTICE_NODES };
+    let capped = enough > most as f64 * step;
+    let nodes = if capped { most } else { (enough / step).ceil() as usize };
     let blur = if capped { (2.0 * NEGLIGIBLE).sqrt() / (nodes as f64 * step) } else { 0.0 };
 
     let exponent = saddle.exponent + line.start(problem, saddle, step);
@@ -82,7 +85,7 @@ fn log_tail(problem: &Problem<'_>, ripple: &Ripple, saddle: &Saddle, line: &mut 
 fn period(problem: &Problem<'_>, s: f64, sd: f64, exponent: f64) -> f64 {
     let away = (problem.statistic - problem.mean).abs();
     let below = ((9.0 - exponent).max(0.0) / s).min(away + 5.0 * problem.variance.sqrt());
-    below.max(8.0 * sd).max(f64::MIN_POSITIVE)
+    below.max(6.0 * sd).max(f64::MIN_POSITIVE)
 }
 
 /// E[exp(-z X); X > 0] of a standard normal X, the tail of a normal statistic

@@ -12,6 +12,9 @@ use std::ops::Range;
 /// what is left out is below 3e-7 of the number of cells drawn.
 const FEW_TERMS: f64 = 0.04;
 const MANY_TERMS: f64 = 0.2;
+/// The generating function is nowhere larger than on the real axis; its log may
+/// be so by rounding and by the approximation.
+const IMPOSSIBLE: f64 = 0.05;
 
 /// Atoms at the current node: y e^(i u r), each turning by e^(i h r) a node.
 #[derive(Default)]
@@ -134,6 +137,9 @@ impl Line {
             factor *= group.root;
         }
         let tiny: c64 = self.tiny.iter_mut().map(Tiny::value).product();
+        if exponent.re == f64::NEG_INFINITY {
+            return c64::ZERO;
+        }
         exponent.exp() / factor * tiny
     }
 }
@@ -144,25 +150,45 @@ impl Factor {
         let Some(drawn) = self.drawn else {
             return look(powers, heavy, u, c64::ZERO).0 - self.cumulant;
         };
-        let mut shift = self.shift + self.shift - self.before;
-        for attempt in 0.. {
+        // Along the line, or, where that is lost, from what would be right if no
+        // cell were drawn with a high probability.
+        let along = self.shift + self.shift - self.before;
+        let afresh = || -(look(powers, heavy, u, c64::ZERO).1 / drawn).ln();
+        let found =
+            self.solve(powers, heavy, u, along).or_else(|| self.solve(powers, heavy, u, afresh()));
+        found.unwrap_or_else(|| {
+            // Only where the generating function is next to nothing.
+            (self.shift, self.before, self.root) = (c64::ZERO, c64::ZERO, c64::ONE);
+            c64::new(f64::NEG_INFINITY, 0.0)
+        })
+    }
+
+    /// The same, by Newton's method from a shift of t; None where it does not
+    /// get there, or to something impossible.
+    fn solve(&mut self, powers: &[c64; 8], heavy: &[Heavy], u: f64, from: c64) -> Option<c64> {
+        let drawn = self.drawn?;
+        let mut shift = from;
+        for _ in 0..8 {
             let (cumulant, mean, spread) = look(powers, heavy, u, shift);
             let short = mean - drawn;
             let step = short / spread;
             // Newton's step squared is what the exponent is off by.
             let off = short * step;
-            if off.norm_sqr() < 1e-6 || attempt == 8 || !off.is_finite() {
-                self.before = self.shift;
-                self.shift = shift;
-                let root = (spread / self.spread).sqrt();
-                let along = root.re * self.root.re + root.im * self.root.im;
-                self.root = if along < 0.0 { -root } else { root };
-                return cumulant - self.cumulant - shift * drawn - off * 0.5;
+            if off.norm_sqr() < 1e-6 {
+                let exponent = cumulant - self.cumulant - shift * drawn - off * 0.5;
+                let mut root = (spread / self.spread).sqrt();
+                if root.re * self.root.re + root.im * self.root.im < 0.0 {
+                    root = -root;
+                }
+                if exponent.re - root.norm().ln() > IMPOSSIBLE {
+                    return None;
+                }
+                (self.before, self.shift, self.root) = (self.shift, shift, root);
+                return Some(exponent);
             }
-            let long = step.norm().max(1.0);
-            shift -= step / long;
+            shift -= step / step.norm().max(1.0);
         }
-        unreachable!("attempts end")
+        None
     }
 }
 

@@ -54,7 +54,7 @@ mod tests {
         let second: Vec<f64> = (0..10).map(|i| f64::from(u8::from(i >= 4))).collect();
         let columns = [vec![1.0; 10], second].concat();
         let design = Design::new(&columns, &[0.0; 10]).unwrap();
-        let mut fit = |cells: &[u32]| {
+        let fit = |cells: &[u32]| {
             let monitor = Monitor::new();
             membership_probabilities(&design, cells, 50, &mut Workspace::new(), &monitor).unwrap()
         };

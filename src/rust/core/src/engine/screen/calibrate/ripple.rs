@@ -14,7 +14,7 @@ use faer::c64;
 /// Frequencies are in units of 1 / sd; the grid is geometric up to 1.
 const FIRST: f64 = 0.02;
 const RATIO: f64 = 1.1;
-const LEVELS: usize = 96;
+const LEVELS: usize = 104;
 const STEP: f64 = 0.1;
 /// What 1 - |psi| may fall between two points of the grid: (STEP / 2)² / 2.
 const BETWEEN: f64 = 0.001_25;
