@@ -11,7 +11,8 @@ use rand_chacha::ChaCha8Rng;
 use reference::{Problem, by_cell};
 use scoria_core::design::Membership;
 use scoria_core::engine::screen::{
-    Comparison, Dispersion, Family, Options, Pairs, Reference, Resampling, StdErr, Test, fit_screen,
+    Comparison, Dispersion, Family, Options, Pairs, Reference, Resampling, StdErr, Strata, Test,
+    fit_screen,
 };
 use scoria_core::result::{PairStatus, ScreenBlock};
 use scoria_core::source::Csc;
@@ -69,13 +70,22 @@ impl Screen {
     }
 
     fn fit(&self, options: &Options, threads: usize) -> ScreenBlock {
+        self.fit_in_strata(options, threads, None)
+    }
+
+    fn fit_in_strata(
+        &self,
+        options: &Options,
+        threads: usize,
+        strata: Option<Strata>,
+    ) -> ScreenBlock {
         let n = self.genes[0].offset.len();
         let (offsets, rows, values) = by_cell(&self.genes, n);
         let counts = Csc::new(self.genes.len(), &offsets, &rows, &values).unwrap();
         let membership = self.membership();
         let first = &self.genes[0];
         let comparison =
-            Comparison::new(&first.columns, &first.offset, &membership, &self.reference, None)
+            Comparison::new(&first.columns, &first.offset, &membership, &self.reference, strata)
                 .unwrap();
         let mut block = ScreenBlock::default();
         let monitor = Monitor::new();
@@ -254,4 +264,108 @@ fn small_and_large_perturbations_of_many_cells_agree() {
         let compared = agrees(&screen, &screen.fit(&options, 2), &options);
         assert!(compared >= 12, "{compared} of 15 pairs have an optimum");
     }
+}
+
+/// What a score test of a pair looks at: null residuals, the perturbed cells, and
+/// the columns and strata of the cells compared.
+struct NullModel {
+    residuals: Vec<f64>,
+    own: Vec<usize>,
+    problem: Problem,
+    score: f64,
+}
+
+fn null_model(screen: &Screen, gene: usize, k: usize, theta: f64) -> NullModel {
+    let (with, without) = screen.written_out(gene, k);
+    let n = with.offset.len();
+    let p = without.columns.len() / n;
+    let own: Vec<usize> = (0..n).filter(|i| with.columns[p * n + i] == 1.0).collect();
+    let b = without.negative_binomial_at(theta).coefficients;
+    let (mut residuals, mut weights) = (vec![], vec![]);
+    for (eta, y) in without.predictors(&b).into_iter().zip(&without.counts) {
+        let shrink = 1.0 / (1.0 + eta.exp() / theta);
+        residuals.push((y - eta.exp()) * shrink);
+        weights.push(eta.exp() * shrink);
+    }
+    let column = |j: usize| &with.columns[j * n..(j + 1) * n];
+    let information = Mat::from_fn(p + 1, p + 1, |j, l| {
+        (0..n).map(|i| weights[i] * column(j)[i] * column(l)[i]).sum::<f64>()
+    });
+    let unit = Mat::from_fn(p + 1, 1, |j, _| f64::from(j == p));
+    let variance = information.llt(Side::Lower).unwrap().solve(&unit)[(p, 0)];
+    let score = own.iter().map(|&i| residuals[i]).sum::<f64>() * variance.sqrt();
+    NullModel { residuals, own, problem: without, score }
+}
+
+#[test]
+fn scores_and_their_calibration_are_those_of_resampling() {
+    const DRAWS: usize = 100_000;
+    for kind in 0..3u8 {
+        let screen = Screen::random(5 + u64::from(kind), 300, 3, &[40, 15], kind, -0.5);
+        // The binary covariate divides the cells.
+        let of: Vec<u16> = screen.genes[0].columns[600..].iter().map(|&x| x as u16).collect();
+        for (resampling, strata) in [
+            (Resampling::Permutation, None),
+            (Resampling::Permutation, Some(Strata { of: of.clone(), count: 2 })),
+            (Resampling::Conditional, None),
+        ] {
+            let options = Options { test: Test::Calibrated, resampling, ..OPTIONS };
+            let block = screen.fit_in_strata(&options, 1, strata.clone());
+            for (gene, k) in [(0, 0), (1, 0), (2, 1), (1, 1)] {
+                let at = 2 * gene + k;
+                let null = null_model(&screen, gene, k, block.genes.theta[gene]);
+                let z = block.pairs.statistic[at];
+                assert!((z - null.score).abs() < 1e-5, "score {z} not {}", null.score);
+                let p = brute_force(&null, resampling, strata.is_some(), DRAWS);
+                let got = block.pairs.p_value[at];
+                let slack = 5.0 * (p.max(1e-4) / DRAWS as f64).sqrt() * 2.0 + 0.03 * p;
+                assert!((got - p).abs() < slack, "{kind} {resampling:?} {gene} {k}: {got} not {p}");
+            }
+        }
+    }
+}
+
+/// Twice the share of draws beyond the sum of residuals, what is equal counted half.
+fn brute_force(null: &NullModel, resampling: Resampling, strata: bool, draws: usize) -> f64 {
+    let mut rng = ChaCha8Rng::seed_from_u64(9);
+    let n = null.residuals.len();
+    let sum = |cells: &[usize]| cells.iter().map(|&i| null.residuals[i]).sum::<f64>();
+    let observed = sum(&null.own);
+    let stratum = |i: usize| if strata { null.problem.columns[2 * n + i] as usize } else { 0 };
+    let members: Vec<Vec<usize>> =
+        (0..2).map(|s| (0..n).filter(|&i| stratum(i) == s).collect()).collect();
+    let is_own: Vec<bool> = (0..n).map(|i| null.own.contains(&i)).collect();
+    let logistic = Problem {
+        counts: is_own.iter().map(|&o| f64::from(o)).collect(),
+        offset: vec![0.0; n],
+        ..null.problem.clone()
+    };
+    let model = logistic.binomial().coefficients;
+    let chance: Vec<f64> =
+        logistic.predictors(&model).iter().map(|eta| 1.0 / (1.0 + (-eta).exp())).collect();
+    let (mut above, mut below) = (0.0, 0.0);
+    for _ in 0..draws {
+        let mut drawn = vec![];
+        match resampling {
+            Resampling::Conditional => {
+                drawn.extend((0..n).filter(|&i| rng.random::<f64>() < chance[i]));
+            }
+            Resampling::Permutation => {
+                for cells in &members {
+                    let mut cells = cells.clone();
+                    let m = cells.iter().filter(|&&i| is_own[i]).count();
+                    for j in 0..m {
+                        let with = rng.random_range(j..cells.len());
+                        cells.swap(j, with);
+                    }
+                    drawn.extend_from_slice(&cells[..m]);
+                }
+            }
+        }
+        let difference = sum(&drawn) - observed;
+        let tie = difference.abs() < 1e-9;
+        above += if tie { 0.5 } else { f64::from(difference > 0.0) };
+        below += if tie { 0.5 } else { f64::from(difference < 0.0) };
+    }
+    (2.0 * f64::min(above, below) / draws as f64).min(1.0)
 }

@@ -33,6 +33,16 @@ impl Blocks {
         Self { columns: columns.len(), cells: offset.len(), data }
     }
 
+    /// The same columns with an offset of zero.
+    pub fn without_offset(&self) -> Self {
+        let mut data = self.data.clone();
+        let stride = (1 + self.columns) * BLOCK;
+        for (block, space) in data.chunks_exact_mut(stride).enumerate() {
+            space[..BLOCK.min(self.cells - block * BLOCK)].fill(0.0);
+        }
+        Self { columns: self.columns, cells: self.cells, data }
+    }
+
     /// Offsets and columns (one after the other) of each block.
     pub fn iter(&self) -> impl Iterator<Item = (&[f64], &[f64])> {
         let stride = (1 + self.columns) * BLOCK;

@@ -72,6 +72,18 @@ impl Design {
         })
     }
 
+    /// The same design with an offset of zero.
+    pub fn without_offset(&self) -> Self {
+        Self {
+            cells: self.cells,
+            basis: self.basis.clone(),
+            blocks: self.blocks.without_offset(),
+            constant: self.constant.clone(),
+            offset_moments: (1.0, 0.0),
+            extremes: self.extremes.clone(),
+        }
+    }
+
     pub fn cells(&self) -> usize {
         self.cells
     }

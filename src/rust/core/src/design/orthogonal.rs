@@ -9,6 +9,7 @@ const TOLERANCE: f64 = 1e-7;
 
 /// How the columns X of a model matrix depend on an orthogonal basis Q of their
 /// span: X[, kept] = Q R, Q'Q = n I.
+#[derive(Clone)]
 pub struct Orthogonal {
     pub kept: Vec<usize>,
     pub aliased: Vec<usize>,

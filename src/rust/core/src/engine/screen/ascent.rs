@@ -103,7 +103,8 @@ pub struct Room {
     pub triangle: Vec<f64>,
     gradient: Vec<f64>,
     step: Vec<f64>,
-    coefficients: Vec<f64>,
+    /// Where the last pass looked.
+    pub coefficients: Vec<f64>,
     direction: Vec<f64>,
 }
 

@@ -41,6 +41,22 @@ pub struct Members {
     pub identified: Identified,
 }
 
+/// The model of one perturbation, written out.
+pub struct Joint {
+    pub design: Design,
+    /// The cells of the design that have counts, and these.
+    counted: Vec<u32>,
+    counts: Vec<f64>,
+    /// The design's cells, by their numbers among all.
+    pub cells: Vec<u32>,
+}
+
+impl Joint {
+    pub fn counts(&self) -> GeneCounts<'_> {
+        GeneCounts { cells: &self.counted, counts: &self.counts }
+    }
+}
+
 /// Whether a model of the covariates and one perturbation has one optimum.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Identified {
@@ -120,9 +136,23 @@ impl<'a> Comparison<'a> {
         self.offset.len()
     }
 
+    /// The stratum of a cell, of all cells' numbers; and how many there are.
+    pub fn stratum(&self, cell: u32) -> u16 {
+        self.strata.as_ref().map_or(0, |strata| strata.of[cell as usize])
+    }
+
+    pub fn strata(&self) -> usize {
+        self.strata.as_ref().map_or(1, |strata| strata.count)
+    }
+
     /// The reference cells; none where they are all cells.
     pub fn reference_cells(&self) -> Option<&[u32]> {
         self.reference.as_ref().map(|(cells, _)| &cells[..])
+    }
+
+    /// The cells of a perturbation, by their numbers among all.
+    pub fn perturbed_cells(&self, perturbation: usize) -> &[u32] {
+        self.membership.cells(perturbation)
     }
 
     pub fn perturbations(&self) -> &[Members] {
@@ -159,15 +189,15 @@ impl<'a> Comparison<'a> {
         self.columns.len() / self.offset.len()
     }
 
-    /// The model of one perturbation, written out: a design for the reference
-    /// cells and the perturbation's own, whose last column, `with_effect`, is one in
-    /// the latter; and the gene's counts in these cells.
+    /// A design for the reference cells and the perturbation's own, whose last
+    /// column, `with_effect`, is one in the latter; and the gene's counts in these
+    /// cells.
     pub fn joint(
         &self,
         perturbation: usize,
         counts: GeneCounts<'_>,
         with_effect: bool,
-    ) -> Result<(Design, Vec<u32>, Vec<f64>)> {
+    ) -> Result<Joint> {
         let own = self.membership.cells(perturbation);
         let n = self.offset.len();
         let mut perturbed = vec![false; n];
@@ -188,8 +218,8 @@ impl<'a> Comparison<'a> {
             columns.extend(used.iter().map(|&cell| f64::from(perturbed[cell as usize])));
         }
         let offset: Vec<f64> = used.iter().map(|&cell| self.offset[cell as usize]).collect();
-        let (cells, counts) = select(counts, &places(&used, n)?);
-        Ok((Design::new(&columns, &offset)?, cells, counts))
+        let (counted, counts) = select(counts, &places(&used, n)?);
+        Ok(Joint { design: Design::new(&columns, &offset)?, counted, counts, cells: used })
     }
 
     /// Bytes held beside the caller's own.
@@ -239,7 +269,7 @@ impl<'a> Comparison<'a> {
                 return Ok(Identified::Yes);
             }
             let none = GeneCounts { cells: &[], counts: &[] };
-            let (joint, ..) = self.joint(perturbation, none, true)?;
+            let joint = self.joint(perturbation, none, true)?.design;
             let wider = joint.rank() > self.base.rank() + 1;
             let aliased = joint.kept().last() != Some(&terms);
             return Ok(match (aliased, wider) {

@@ -1,12 +1,13 @@
 //! One gene: its null model, then its pairs.
 
-use super::ascent::{GeneLikelihood, Perturbed, Room};
+use super::ascent::{self, GeneLikelihood, Perturbed};
 use super::comparison::Comparison;
 use super::expansion::Expansion;
 use super::joint::JointModel;
 use super::options::{Dispersion, Family, Options, StdErr, Test};
 use super::p_value::Tail;
 use super::pair::{Fitted, Gene, PairFit, fit_pair};
+use super::resampling::Resampler;
 use crate::engine::glm::{self, Estimate, GeneFit, Status, Workspace, fit_gene, fit_gene_at};
 use crate::result::PairStatus;
 use crate::source::GeneCounts;
@@ -23,21 +24,21 @@ pub struct GeneRow {
     pub pairs: Vec<PairFit>,
 }
 
-/// One thread's scratch, for any number of genes.
-pub struct Scratch {
+/// What a thread writes on, for any number of genes.
+pub struct Room {
     glm: Workspace,
-    room: Room,
+    ascent: ascent::Room,
     reference: (Vec<u32>, Vec<f64>),
     dense: Vec<f64>,
     inside: Vec<f64>,
     outside: Vec<f64>,
 }
 
-impl Scratch {
+impl Room {
     pub fn new(cells: usize) -> Self {
         Self {
             glm: Workspace::new(),
-            room: Room::default(),
+            ascent: ascent::Room::default(),
             reference: Default::default(),
             dense: vec![0.0; cells],
             inside: vec![],
@@ -57,10 +58,11 @@ pub fn fit_row(
     perturbations: impl Iterator<Item = usize>,
     alpha: Option<f64>,
     options: &Options,
-    scratch: &mut Scratch,
+    resampler: Option<&Resampler<'_>>,
+    room: &mut Room,
     monitor: &Monitor,
 ) -> Result<GeneRow> {
-    let Scratch { glm, room, reference, dense, inside, outside } = scratch;
+    let Room { glm, ascent, reference, dense, inside, outside } = room;
     let reference = comparison.reference_counts(counts, reference);
     let null = fit_null(reference, comparison, alpha, options, glm, monitor)?;
     let base = comparison.base();
@@ -83,6 +85,7 @@ pub fn fit_row(
         _ => Tail::Normal,
     };
     let joint = JointModel {
+        resampler,
         comparison,
         counts,
         alpha,
@@ -118,14 +121,20 @@ pub fn fit_row(
         with_likelihood: options.test == Test::LikelihoodRatio,
         tolerance: options.tolerance,
     };
-    let gene = Gene { likelihood, dispersion: null.dispersion, total, tail };
+    let gene = Gene {
+        likelihood,
+        dispersion: null.dispersion,
+        total,
+        tail,
+        resampled: resampler.map(|resampler| resampler.gene(alpha, &expansion.centre, reference)),
+    };
     scatter(counts, dense);
     for k in perturbations {
         let members = &comparison.perturbations()[k];
         members.inside.pick(dense, inside);
         members.outside.pick(dense, outside);
         let perturbed = Perturbed { members, inside, outside };
-        row.pairs.push(match fit_pair(&gene, &perturbed, options, room) {
+        row.pairs.push(match fit_pair(&gene, k, &perturbed, options, ascent) {
             Fitted::Done(fit) => fit,
             Fitted::Unusual => fit_written_out(&joint, k, glm)?,
         });

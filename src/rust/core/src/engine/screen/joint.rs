@@ -3,11 +3,12 @@
 //! (separation, covariates that only perturbed cells tell apart, no null fit).
 
 use super::cholesky::{backward, factor, form};
-use super::comparison::Comparison;
+use super::comparison::{Comparison, Joint};
 use super::expansion::Expansion;
 use super::options::{Dispersion, Family, Options, StdErr, Test};
 use super::p_value::Tail;
 use super::pair::PairFit;
+use super::resampling::Resampler;
 use crate::design::Design;
 use crate::engine::glm::{self, Estimate, GeneFit, Status, Workspace, fit_gene, fit_gene_at};
 use crate::result::PairStatus;
@@ -23,6 +24,7 @@ pub struct JointModel<'a> {
     pub dispersion: f64,
     pub tail: Tail,
     pub options: &'a Options,
+    pub resampler: Option<&'a Resampler<'a>>,
     pub monitor: &'a Monitor,
 }
 
@@ -32,8 +34,8 @@ impl JointModel<'_> {
     /// # Errors
     /// [`crate::Error::Interrupted`] once the monitor is cancelled.
     pub fn fit(&self, perturbation: usize, workspace: &mut Workspace) -> Result<PairFit> {
-        let (design, cells, counts) = self.comparison.joint(perturbation, self.counts, true)?;
-        let counts = GeneCounts { cells: &cells, counts: &counts };
+        let joint = self.comparison.joint(perturbation, self.counts, true)?;
+        let (design, counts) = (&joint.design, joint.counts());
         if counts.cells.is_empty() {
             return Ok(PairFit::without(PairStatus::AllZero));
         }
@@ -41,7 +43,7 @@ impl JointModel<'_> {
         if design.kept()[place] != self.comparison.terms() {
             return Ok(PairFit::without(PairStatus::Aliased));
         }
-        let with = self.fit_model(counts, &design, workspace)?;
+        let with = self.fit_model(counts, design, workspace)?;
         if with.status != Status::Ok {
             return Ok(PairFit::without(PairStatus::NotConverged));
         }
@@ -55,7 +57,7 @@ impl JointModel<'_> {
         };
         if fit.estimate.is_finite() {
             fit.error_bound = with.decrement.max(0.0).sqrt();
-            fit.std_err = self.std_err(&with, &design, counts);
+            fit.std_err = self.std_err(&with, design, counts);
         } else {
             fit.status = PairStatus::Separated;
         }
@@ -68,18 +70,32 @@ impl JointModel<'_> {
         fit.statistic = match self.options.test {
             Test::Wald if fit.status == PairStatus::Ok => fit.estimate / fit.std_err,
             Test::Wald | Test::LikelihoodRatio => {
-                let null = self.null(perturbation, workspace)?;
+                let (_, null) = self.null(perturbation, workspace)?;
                 self.signed_root(&with, &null)
             }
             Test::Score | Test::Calibrated => {
-                let null = self.null(perturbation, workspace)?;
+                let (model, null) = self.null(perturbation, workspace)?;
+                if let (Some(resampler), Status::Ok) = (self.resampler, null.status) {
+                    let (b, alpha) = (&null.coefficients, self.alpha_of(&null));
+                    let p_value = resampler.written_out(
+                        perturbation,
+                        &model,
+                        b,
+                        alpha,
+                        workspace,
+                        self.monitor,
+                    )?;
+                    fit.p_value = p_value;
+                }
                 match all_finite(&null) {
-                    true => self.score(&null, &design, counts),
+                    true => self.score(&null, design, counts),
                     false => self.signed_root(&with, &null),
                 }
             }
         };
-        fit.p_value = tail.two_sided(fit.statistic);
+        if self.resampler.is_none() {
+            fit.p_value = tail.two_sided(fit.statistic);
+        }
         Ok(fit)
     }
 
@@ -104,10 +120,15 @@ impl JointModel<'_> {
         fit_gene(counts, design, &options, workspace, self.monitor)
     }
 
-    fn null(&self, perturbation: usize, workspace: &mut Workspace) -> Result<GeneFit> {
-        let (design, cells, counts) = self.comparison.joint(perturbation, self.counts, false)?;
-        let counts = GeneCounts { cells: &cells, counts: &counts };
-        self.fit_model(counts, &design, workspace)
+    fn null(&self, perturbation: usize, workspace: &mut Workspace) -> Result<(Joint, GeneFit)> {
+        let joint = self.comparison.joint(perturbation, self.counts, false)?;
+        let fit = self.fit_model(joint.counts(), &joint.design, workspace)?;
+        Ok((joint, fit))
+    }
+
+    /// What a model was fitted with.
+    fn alpha_of(&self, fit: &GeneFit) -> f64 {
+        if fit.theta > 0.0 { 1.0 / fit.theta } else { self.alpha }
     }
 
     /// What scales variances in this pair.
@@ -130,7 +151,7 @@ impl JointModel<'_> {
             return f64::NAN;
         }
         let meat = self.options.std_err == StdErr::Sandwich;
-        let alpha = if with.theta > 0.0 { 1.0 / with.theta } else { self.alpha };
+        let alpha = self.alpha_of(with);
         let centre = design.basis().coordinates(&with.coefficients);
         let seen = Expansion::at(centre, alpha, design.blocks(), counts, meat);
         let p = design.rank();
@@ -171,7 +192,7 @@ impl JointModel<'_> {
     fn score(&self, null: &GeneFit, design: &Design, counts: GeneCounts<'_>) -> f64 {
         let mut named = null.coefficients.clone();
         named.push(0.0);
-        let alpha = if null.theta > 0.0 { 1.0 / null.theta } else { self.alpha };
+        let alpha = self.alpha_of(null);
         let centre = design.basis().coordinates(&named);
         let mut seen = Expansion::at(centre, alpha, design.blocks(), counts, false);
         let p = design.rank();

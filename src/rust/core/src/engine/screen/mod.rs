@@ -15,6 +15,8 @@ mod comparison;
 mod cholesky;
 mod expansion;
 mod members;
+mod calibrate;
+mod resampling;
 mod ascent;
 mod p_value;
 mod pair;
@@ -22,6 +24,7 @@ mod two_groups;
 mod joint;
 mod gene;
 
+pub use calibrate::{BinnedResiduals, Population, Scratch, Tails, fit_membership};
 pub use comparison::{Comparison, Strata};
 pub use options::{Dispersion, Family, Options, Reference, Resampling, StdErr, Test};
 
@@ -29,9 +32,10 @@ use crate::engine::dispersion::estimate_dispersions;
 use crate::result::{GeneColumns, PairColumns, ScreenBlock, ScreenSink};
 use crate::source::{CountKind, Csc, check_counts, gene_blocks};
 use crate::{Error, Monitor, Result};
-use gene::{GeneRow, Scratch, fit_row};
+use gene::{GeneRow, Room, fit_row};
 use pair::PairFit;
 use rayon::prelude::*;
+use resampling::Resampler;
 
 /// Counts held at a time, in the order in which engines want them: 192 MB.
 const CAPACITY: usize = 16 << 20;
@@ -104,22 +108,34 @@ pub fn fit_screen(
         (Family::NegativeBinomial, Dispersion::Trend) => trend(counts, comparison, monitor)?,
         _ => vec![f64::NAN; counts.nrow()],
     };
+    let resampler = match options.test {
+        Test::Calibrated => Some(Resampler::new(comparison, options, monitor)?),
+        _ => None,
+    };
     let done = sink.genes_done();
     for block in gene_blocks(counts, capacity) {
         let genes: Vec<usize> = block.genes().filter(|&gene| gene >= done).collect();
         let per_gene = |gene: &usize| pairs.of(*gene, all).count().max(1);
         let share = (PAIRS / genes.iter().map(per_gene).max().unwrap_or(1)).max(64);
         for genes in genes.chunks(share) {
-            let fit = |scratch: &mut Scratch, &gene: &usize| {
+            let fit = |room: &mut Room, &gene: &usize| {
                 let (counts, pairs) = (block.gene(gene), pairs.of(gene, all));
                 let alpha = Some(alphas[gene]).filter(|alpha| alpha.is_finite());
-                let row = fit_row(comparison, counts, pairs, alpha, options, scratch, monitor)?;
+                let row = fit_row(
+                    comparison,
+                    counts,
+                    pairs,
+                    alpha,
+                    options,
+                    resampler.as_ref(),
+                    room,
+                    monitor,
+                )?;
                 monitor.tick()?;
                 Ok(row)
             };
             let parallel = genes.into_par_iter().with_max_len(1);
-            let rows: Result<Vec<GeneRow>> =
-                parallel.map_init(|| Scratch::new(cells), fit).collect();
+            let rows: Result<Vec<GeneRow>> = parallel.map_init(|| Room::new(cells), fit).collect();
             sink.append(as_block(&rows?, options))?;
         }
     }

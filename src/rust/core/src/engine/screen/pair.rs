@@ -6,6 +6,7 @@ use super::comparison::Identified;
 use super::members::{At, Wanted};
 use super::options::{Options, StdErr, Test};
 use super::p_value::Tail;
+use super::resampling::ResampledGene;
 use super::two_groups;
 use crate::result::PairStatus;
 
@@ -54,11 +55,14 @@ pub struct Gene<'a> {
     /// Counts of all reference cells.
     pub total: f64,
     pub tail: Tail,
+    /// What a calibrated test compares with.
+    pub resampled: Option<ResampledGene<'a>>,
 }
 
 /// Fits and tests.
 pub fn fit_pair(
     gene: &Gene<'_>,
+    perturbation: usize,
     perturbed: &Perturbed<'_>,
     options: &Options,
     room: &mut Room,
@@ -89,7 +93,7 @@ pub fn fit_pair(
     let Some(peak) = climb(&gene.likelihood, perturbed, effect, room) else {
         return Fitted::Unusual;
     };
-    match report(gene, perturbed, options, effect, &peak, room) {
+    match report(gene, perturbation, perturbed, options, effect, &peak, room) {
         Some(fit) => Fitted::Done(fit),
         None => Fitted::Unusual,
     }
@@ -116,6 +120,7 @@ fn null_sums(gene: &Gene<'_>, perturbed: &Perturbed<'_>, room: &mut Room) -> Nul
 
 fn report(
     gene: &Gene<'_>,
+    perturbation: usize,
     perturbed: &Perturbed<'_>,
     options: &Options,
     effect: Effect,
@@ -141,10 +146,18 @@ fn report(
             peak.effect.signum() * (2.0 * gain.max(0.0) / gene.dispersion).sqrt()
         }
         Test::Score | Test::Calibrated => {
-            score(gene, perturbed, &mut fit, room)? / gene.dispersion.sqrt()
+            let null = null_peak(gene, perturbed, &mut fit, room)?;
+            let score = score(gene, perturbed, &null, &mut fit, room)?;
+            if let Some(resampled) = &gene.resampled {
+                let sum = room.sums.effect_score;
+                fit.p_value = resampled.p_value(perturbation, perturbed, &room.coefficients, sum);
+            }
+            score / gene.dispersion.sqrt()
         }
     };
-    fit.p_value = gene.tail.two_sided(fit.statistic);
+    if gene.resampled.is_none() {
+        fit.p_value = gene.tail.two_sided(fit.statistic);
+    }
     Some(fit)
 }
 
@@ -231,15 +244,15 @@ fn null_peak(
 fn score(
     gene: &Gene<'_>,
     perturbed: &Perturbed<'_>,
+    null: &Peak,
     fit: &mut PairFit,
     room: &mut Room,
 ) -> Option<f64> {
-    let null = null_peak(gene, perturbed, fit, room)?;
     let p = null.delta.len();
     room.look(
         &gene.likelihood,
         perturbed,
-        &null,
+        null,
         Wanted::Final { log_likelihood: false, meat: false },
     );
     fit.passes += 1;

@@ -1,0 +1,311 @@
+//! The generating function of the statistic along a vertical line in the
+//! complex plane, node after node, relative to its value on the real axis.
+
+use super::atoms::Atoms;
+use super::saddle::{Group, GroupSums, Problem, Saddle};
+use super::tiny::Tiny;
+use crate::simd::{Kernel, LANES, Vector, run};
+use faer::c64;
+use std::ops::Range;
+
+/// Tilted odds y up to which log(1 + y) is a power series of [`Order`] terms:
+/// what is left out is below 3e-7 of the number of cells drawn.
+const FEW_TERMS: f64 = 0.04;
+const MANY_TERMS: f64 = 0.2;
+/// The generating function is nowhere larger than on the real axis; its log may
+/// be so by rounding and by the approximation.
+const IMPOSSIBLE: f64 = 0.05;
+
+/// Atoms at the current node: y e^(i u r), each turning by e^(i h r) a node.
+#[derive(Default)]
+pub(super) struct Line {
+    light: Light,
+    heavy: Vec<Heavy>,
+    factors: Vec<Factor>,
+    tiny: Vec<Tiny>,
+    /// Distance between nodes.
+    step: f64,
+    node: usize,
+}
+
+/// Atoms with small odds, structure of arrays. Groups fill whole vectors.
+#[derive(Default)]
+pub(super) struct Light {
+    re: Vec<f64>,
+    im: Vec<f64>,
+    turn_re: Vec<f64>,
+    turn_im: Vec<f64>,
+    cells: Vec<f64>,
+}
+
+struct Heavy {
+    value: f64,
+    cells: f64,
+    /// log y on the real axis.
+    log: f64,
+    odds: c64,
+    turn: c64,
+}
+
+/// What a group multiplies the generating function by.
+struct Factor {
+    light: Range<usize>,
+    heavy: Range<usize>,
+    many_terms: bool,
+    drawn: Option<f64>,
+    /// K and the spread on the real axis.
+    cumulant: f64,
+    spread: f64,
+    /// How far t is from its value on the real axis, here and a node before.
+    shift: c64,
+    before: c64,
+    /// sqrt(spread here / spread on the real axis), continued along the line.
+    root: c64,
+}
+
+impl Line {
+    /// Goes to the real axis, at a saddle. Returns the log of what the groups
+    /// with a number of cells to draw multiply exp([`Saddle::exponent`]) by.
+    pub fn start(&mut self, problem: &Problem<'_>, saddle: &Saddle, step: f64) -> f64 {
+        self.light.clear();
+        self.heavy.clear();
+        self.factors.clear();
+        self.tiny.clear();
+        (self.step, self.node) = (step, 0);
+        let mut log_factor = 0.0;
+        for ((group, &t), sums) in problem.groups.iter().zip(&saddle.t).zip(&saddle.sums) {
+            if let Some(tiny) = Tiny::new(problem.atoms, group, saddle.s, t, step) {
+                log_factor += tiny.log_mass_ratio();
+                self.tiny.push(tiny);
+            } else {
+                self.add(problem.atoms, group, saddle.s, t, sums);
+                if let Some(untilted) = group.untilted_spread() {
+                    log_factor -= 0.5 * (sums.spread / untilted).ln();
+                }
+            }
+        }
+        log_factor
+    }
+
+    fn add(&mut self, atoms: &Atoms, group: &Group, s: f64, t: f64, sums: &GroupSums) {
+        let (light, heavy) = (self.light.re.len(), self.heavy.len());
+        let mut largest = 0.0f64;
+        for i in group.atoms.clone() {
+            let (value, cells) = (atoms.value[i], atoms.cells[i]);
+            if cells == 0.0 {
+                continue;
+            }
+            let log = atoms.log_odds[i] + t + s * value;
+            let turn = c64::cis(self.step * value);
+            if log < MANY_TERMS.ln() {
+                self.light.push(log.exp(), cells, turn);
+                largest = largest.max(log.exp());
+            } else {
+                let odds = c64::new(log.min(700.0).exp(), 0.0);
+                self.heavy.push(Heavy { value, cells, log, odds, turn });
+            }
+        }
+        self.light.fill_vector();
+        self.factors.push(Factor {
+            light: light..self.light.re.len(),
+            heavy: heavy..self.heavy.len(),
+            many_terms: largest > FEW_TERMS,
+            drawn: group.drawn,
+            cumulant: sums.cumulant,
+            spread: sums.spread,
+            shift: c64::ZERO,
+            before: c64::ZERO,
+            root: c64::ONE,
+        });
+    }
+
+    /// Goes one node up.
+    pub fn advance(&mut self) {
+        self.node += 1;
+        self.light.turn();
+        self.heavy.iter_mut().for_each(|atom| atom.odds *= atom.turn);
+        self.tiny.iter_mut().for_each(Tiny::turn);
+    }
+
+    /// The generating function here, relative to the real axis.
+    pub fn value(&mut self) -> c64 {
+        let u = self.node as f64 * self.step;
+        let (mut exponent, mut factor) = (c64::ZERO, c64::ONE);
+        for group in &mut self.factors {
+            let sums = self.light.power_sums(group.light.clone(), group.many_terms);
+            exponent += group.exponent(&sums, &self.heavy[group.heavy.clone()], u);
+            factor *= group.root;
+        }
+        let tiny: c64 = self.tiny.iter_mut().map(Tiny::value).product();
+        if exponent.re == f64::NEG_INFINITY {
+            return c64::ZERO;
+        }
+        exponent.exp() / factor * tiny
+    }
+}
+
+impl Factor {
+    /// K - m t at the complex saddle of t, less its value on the real axis.
+    fn exponent(&mut self, powers: &[c64; 8], heavy: &[Heavy], u: f64) -> c64 {
+        let Some(drawn) = self.drawn else {
+            return look(powers, heavy, u, c64::ZERO).0 - self.cumulant;
+        };
+        // Along the line, or, where that is lost, from what would be right if no
+        // cell were drawn with a high probability.
+        let along = self.shift + self.shift - self.before;
+        let afresh = || -(look(powers, heavy, u, c64::ZERO).1 / drawn).ln();
+        let found =
+            self.solve(powers, heavy, u, along).or_else(|| self.solve(powers, heavy, u, afresh()));
+        found.unwrap_or_else(|| {
+            // Only where the generating function is next to nothing.
+            (self.shift, self.before, self.root) = (c64::ZERO, c64::ZERO, c64::ONE);
+            c64::new(f64::NEG_INFINITY, 0.0)
+        })
+    }
+
+    /// The same, by Newton's method from a shift of t; None where it does not
+    /// get there, or to something impossible.
+    fn solve(&mut self, powers: &[c64; 8], heavy: &[Heavy], u: f64, from: c64) -> Option<c64> {
+        let drawn = self.drawn?;
+        let mut shift = from;
+        for _ in 0..8 {
+            let (cumulant, mean, spread) = look(powers, heavy, u, shift);
+            let short = mean - drawn;
+            let step = short / spread;
+            // Newton's step squared is what the exponent is off by.
+            let off = short * step;
+            if off.norm_sqr() < 1e-6 {
+                let exponent = cumulant - self.cumulant - shift * drawn - off * 0.5;
+                let mut root = (spread / self.spread).sqrt();
+                if root.re * self.root.re + root.im * self.root.im < 0.0 {
+                    root = -root;
+                }
+                if exponent.re - root.norm().ln() > IMPOSSIBLE {
+                    return None;
+                }
+                (self.before, self.shift, self.root) = (self.shift, shift, root);
+                return Some(exponent);
+            }
+            shift -= step / step.norm().max(1.0);
+        }
+        None
+    }
+}
+
+/// K, its first and its second derivative with respect to t, `shift` away from
+/// where the atoms are.
+#[inline]
+fn look(powers: &[c64; 8], heavy: &[Heavy], u: f64, shift: c64) -> (c64, c64, c64) {
+    let turn = if shift == c64::ZERO { c64::ONE } else { shift.exp() };
+    let (mut cumulant, mut mean, mut spread) = (c64::ZERO, c64::ZERO, c64::ZERO);
+    let mut power = -c64::ONE;
+    for (k, sum) in powers.iter().enumerate() {
+        power *= -turn;
+        let term = power * sum;
+        let k = (k + 1) as f64;
+        cumulant += term / k;
+        mean += term;
+        spread += term * k;
+    }
+    for atom in heavy {
+        let y = turn * atom.odds;
+        let inverse = (y + 1.0).inv();
+        let share = y * inverse;
+        // Continuous along the line, as log(1 + y) is not where |y| > 1.
+        let log = if y.norm_sqr() <= 1.0 {
+            (y + 1.0).ln()
+        } else {
+            c64::new(atom.log, u * atom.value) + shift + (y.inv() + 1.0).ln()
+        };
+        cumulant += log * atom.cells;
+        mean += share * atom.cells;
+        spread += share * inverse * atom.cells;
+    }
+    (cumulant, mean, spread)
+}
+
+impl Light {
+    pub fn clear(&mut self) {
+        let Self { re, im, turn_re, turn_im, cells } = self;
+        [re, im, turn_re, turn_im, cells].into_iter().for_each(Vec::clear);
+    }
+
+    pub fn push(&mut self, odds: f64, cells: f64, turn: c64) {
+        self.re.push(odds);
+        self.im.push(0.0);
+        self.turn_re.push(turn.re);
+        self.turn_im.push(turn.im);
+        self.cells.push(cells);
+    }
+
+    pub fn fill_vector(&mut self) {
+        while !self.re.len().is_multiple_of(LANES) {
+            self.push(0.0, 0.0, c64::ONE);
+        }
+    }
+
+    pub fn turn(&mut self) {
+        run(Turn(self));
+    }
+
+    /// Sum of cells y.
+    pub fn sum(&self, atoms: Range<usize>) -> c64 {
+        run(PowerSums::<1> { light: self, atoms })[0]
+    }
+
+    /// Sums of cells y^k, k = 1, 2, .. 8; of k > 4 only where asked.
+    fn power_sums(&self, atoms: Range<usize>, many: bool) -> [c64; 8] {
+        let mut sums = [c64::ZERO; 8];
+        if many {
+            sums = run(PowerSums::<8> { light: self, atoms });
+        } else {
+            sums[..4].copy_from_slice(&run(PowerSums::<4> { light: self, atoms }));
+        }
+        sums
+    }
+}
+
+struct Turn<'a>(&'a mut Light);
+
+impl Kernel for Turn<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Light { re, im, turn_re, turn_im, .. } = self.0;
+        for chunk in 0..re.len() / LANES {
+            let (a, b) = (V::load(re, chunk), V::load(im, chunk));
+            let (c, d) = (V::load(turn_re, chunk), V::load(turn_im, chunk));
+            let minus_b = b.times(V::splat(-1.0));
+            minus_b.times_plus(d, a.times(c)).store(re, chunk);
+            b.times_plus(c, a.times(d)).store(im, chunk);
+        }
+    }
+}
+
+struct PowerSums<'a, const ORDER: usize> {
+    light: &'a Light,
+    atoms: Range<usize>,
+}
+
+impl<const ORDER: usize> Kernel for PowerSums<'_, ORDER> {
+    type Output = [c64; ORDER];
+
+    #[inline(always)]
+    fn run<V: Vector>(self) -> [c64; ORDER] {
+        let mut re = [V::zero(); ORDER];
+        let mut im = [V::zero(); ORDER];
+        for chunk in self.atoms.start / LANES..self.atoms.end / LANES {
+            let (a, b) = (V::load(&self.light.re, chunk), V::load(&self.light.im, chunk));
+            let minus_b = b.times(V::splat(-1.0));
+            let cells = V::load(&self.light.cells, chunk);
+            let (mut x, mut y) = (a.times(cells), b.times(cells));
+            for k in 0..ORDER {
+                re[k] = x.times_plus(V::splat(1.0), re[k]);
+                im[k] = y.times_plus(V::splat(1.0), im[k]);
+                (x, y) = (y.times_plus(minus_b, x.times(a)), y.times_plus(a, x.times(b)));
+            }
+        }
+        std::array::from_fn(|k| c64::new(re[k].total(), im[k].total()))
+    }
+}

@@ -1,0 +1,232 @@
+//! The tilt under which the statistic is what is expected.
+//!
+//! K(s, t) = sum over groups j and their cells i of log(1 + exp(l_i + t_j + s r_i))
+//! is convex, and the tilt minimises K(s, t) - s T - sum_j m_j t_j (Skovgaard
+//! 1987; Booth and Butler 1990): by Newton's method on s and all t_j, whose
+//! Hessian is an arrow.
+
+use super::atoms::Atoms;
+use crate::simd::{Kernel, LANES, Vector, exp, log1p_and_inverse, run};
+use std::ops::Range;
+
+/// A resampling scheme at work on atoms.
+pub(super) struct Problem<'a> {
+    pub atoms: &'a Atoms,
+    pub groups: &'a [Group],
+    pub statistic: f64,
+    /// Of the statistic, without a tilt.
+    pub mean: f64,
+    pub variance: f64,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    /// Which of the population's groups it is.
+    pub index: usize,
+    pub atoms: Range<usize>,
+    pub cells: f64,
+    /// As many cells are drawn; each cell for itself where None.
+    pub drawn: Option<f64>,
+}
+
+impl Group {
+    /// Log-odds of a cell's being drawn, without a tilt.
+    fn log_odds(&self) -> f64 {
+        self.drawn.map_or(0.0, |m| (m / (self.cells - m)).ln())
+    }
+
+    /// Variance of the number of cells that would be drawn each for itself.
+    /// None where they are.
+    pub fn untilted_spread(&self) -> Option<f64> {
+        self.drawn.map(|m| m * (1.0 - m / self.cells))
+    }
+}
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Saddle {
+    pub s: f64,
+    /// By group; 0 for free ones.
+    pub t: Vec<f64>,
+    /// Sums over each group at the tilt.
+    pub sums: Vec<GroupSums>,
+    /// log of E exp(s (T' - T)), but for the groups' square roots.
+    pub exponent: f64,
+    /// Of the statistic at the tilt, given the numbers drawn.
+    pub variance: f64,
+}
+
+/// Over a group's cells, p the tilted probability of being drawn.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct GroupSums {
+    pub cumulant: f64,
+    /// Sum of p.
+    pub drawn: f64,
+    /// Sum of p r.
+    pub statistic: f64,
+    /// Sums of p (1 - p), p (1 - p) r, p (1 - p) r².
+    pub spread: f64,
+    pub cross: f64,
+    pub square: f64,
+}
+
+const MAX_ITERATIONS: usize = 60;
+/// Squared distance to the minimum, in standard errors: it changes the
+/// exponent by half as much.
+const DECREMENT: f64 = 1e-4;
+
+impl Saddle {
+    /// The tilt for the statistic; where that is nearer to zero than `least`,
+    /// the tilt of that size with the statistic's sign.
+    pub fn find(&mut self, problem: &Problem<'_>, least: f64) {
+        let above = problem.statistic - problem.mean;
+        let start = (above / problem.variance).clamp(-2.0 * least, 2.0 * least);
+        self.t.clear();
+        self.t.extend(problem.groups.iter().map(Group::log_odds));
+        let base = base(problem);
+        self.s = start;
+        self.descend(problem, true);
+        if self.s * above.signum() < least {
+            self.s = least.copysign(above);
+            self.descend(problem, false);
+        }
+        self.exponent -= base;
+    }
+
+    fn descend(&mut self, problem: &Problem<'_>, tilt: bool) {
+        let mut value = self.look(problem, self.s, None);
+        let mut trial = vec![0.0; self.t.len()];
+        for _ in 0..MAX_ITERATIONS {
+            let (ds, decrement) = self.newton(problem, tilt, &mut trial);
+            if decrement.is_nan() || decrement < DECREMENT {
+                break;
+            }
+            let mut share = 1.0;
+            let (s, t) = (self.s, self.t.clone());
+            loop {
+                let at: Vec<f64> = t.iter().zip(&trial).map(|(t, dt)| t + share * dt).collect();
+                let tried = self.look(problem, s + share * ds, Some(&at));
+                if tried <= value - 0.1 * share * decrement {
+                    value = tried;
+                    break;
+                }
+                share *= 0.5;
+                if share < 1e-6 {
+                    self.exponent = self.look(problem, s, Some(&t));
+                    return;
+                }
+            }
+        }
+        self.exponent = value;
+    }
+
+    /// Goes to a point, and sums there. Returns what is to be minimised.
+    fn look(&mut self, problem: &Problem<'_>, s: f64, t: Option<&[f64]>) -> f64 {
+        self.s = s;
+        if let Some(t) = t {
+            self.t.copy_from_slice(t);
+        }
+        self.sums.clear();
+        let mut value = -s * problem.statistic;
+        for (group, &t) in problem.groups.iter().zip(&self.t) {
+            let sums = group_sums(problem.atoms, &group.atoms, s, t);
+            value += sums.cumulant - group.drawn.unwrap_or(0.0) * t;
+            self.sums.push(sums);
+        }
+        value
+    }
+
+    /// Newton's step of s, and of t into `dt`; the squared length of both in
+    /// the Hessian's norm. Leaves the variance behind.
+    fn newton(&mut self, problem: &Problem<'_>, tilt: bool, dt: &mut [f64]) -> (f64, f64) {
+        let mut gradient = -problem.statistic;
+        let mut variance = 0.0;
+        let mut decrement = 0.0;
+        for (group, sums) in problem.groups.iter().zip(&self.sums) {
+            gradient += sums.statistic;
+            variance += sums.square;
+            if let Some(drawn) = group.drawn {
+                let short = sums.drawn - drawn;
+                gradient -= sums.cross / sums.spread * short;
+                variance -= sums.cross * sums.cross / sums.spread;
+                decrement += short * short / sums.spread;
+            }
+        }
+        self.variance = variance.max(0.0);
+        let ds = if tilt { -gradient / variance } else { 0.0 };
+        if tilt {
+            decrement += gradient * gradient / variance;
+        }
+        for ((group, sums), dt) in problem.groups.iter().zip(&self.sums).zip(dt) {
+            *dt = match group.drawn {
+                Some(drawn) => -(sums.drawn - drawn + sums.cross * ds) / sums.spread,
+                None => 0.0,
+            };
+        }
+        (ds, decrement)
+    }
+}
+
+/// What is minimised, without a tilt.
+fn base(problem: &Problem<'_>) -> f64 {
+    let of_group = |group: &Group| match group.drawn {
+        Some(m) => -group.cells * (-m / group.cells).ln_1p() - m * group.log_odds(),
+        None => group_sums(problem.atoms, &group.atoms, 0.0, 0.0).cumulant,
+    };
+    problem.groups.iter().map(of_group).sum()
+}
+
+pub(super) fn group_sums(atoms: &Atoms, group: &Range<usize>, s: f64, t: f64) -> GroupSums {
+    run(Tilt {
+        value: &atoms.value[group.clone()],
+        cells: &atoms.cells[group.clone()],
+        log_odds: &atoms.log_odds[group.clone()],
+        s,
+        t,
+    })
+}
+
+struct Tilt<'a> {
+    value: &'a [f64],
+    cells: &'a [f64],
+    log_odds: &'a [f64],
+    s: f64,
+    t: f64,
+}
+
+impl Kernel for Tilt<'_> {
+    type Output = GroupSums;
+
+    #[inline(always)]
+    fn run<V: Vector>(self) -> GroupSums {
+        let mut sums = [V::zero(); 6];
+        let mut share = [[0.0; LANES]; 3];
+        for chunk in 0..self.value.len() / LANES {
+            let at = chunk * LANES;
+            let value: &[f64; LANES] = self.value[at..][..LANES].try_into().expect("a vector");
+            let odds: &[f64; LANES] = self.log_odds[at..][..LANES].try_into().expect("a vector");
+            for lane in 0..LANES {
+                let x = odds[lane] + self.t + self.s * value[lane];
+                let e = exp::<V>(-x.abs());
+                let (log, inverse) = log1p_and_inverse::<V>(e);
+                let below = e * inverse;
+                share[0][lane] = log + x.max(0.0);
+                share[1][lane] = if x > 0.0 { inverse } else { below };
+                share[2][lane] = below * inverse;
+            }
+            let [log, p, pq] = [0, 1, 2].map(|k| V::load(&share[k], 0));
+            let cells = V::load(self.cells, chunk);
+            let value = V::load(self.value, chunk);
+            let (p, pq) = (p.times(cells), pq.times(cells));
+            let pqr = pq.times(value);
+            let one = V::splat(1.0);
+            sums[0] = log.times_plus(cells, sums[0]);
+            sums[1] = p.times_plus(one, sums[1]);
+            sums[2] = p.times_plus(value, sums[2]);
+            sums[3] = pq.times_plus(one, sums[3]);
+            sums[4] = pqr.times_plus(one, sums[4]);
+            sums[5] = pqr.times_plus(value, sums[5]);
+        }
+        let [cumulant, drawn, statistic, spread, cross, square] = sums.map(Vector::total);
+        GroupSums { cumulant, drawn, statistic, spread, cross, square }
+    }
+}
