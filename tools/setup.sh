@@ -5,7 +5,7 @@
 set -eu
 PATH="$PATH:$HOME/.cargo/bin"
 
-programs="R:r-base-dev cc:r-base-dev"
+programs="R:r-base-dev cc:r-base-dev pkg-config:pkg-config"
 cran="cli generics rlang Matrix tibble ggplot2 SeuratObject"
 bioc="S4Vectors SummarizedExperiment SingleCellExperiment"
 if [ "${1:-}" = test ]; then
@@ -29,6 +29,11 @@ packages_of_missing_programs() {
   done
 }
 
+# libhdf5-dev brings no program of its own.
+package_of_missing_hdf5() {
+  pkg-config --exists hdf5 2>/dev/null || echo libhdf5-dev
+}
+
 # The Debian packages, named with a prefix, of those R packages not found here.
 packages_of_missing_libraries() {
   prefix=$1
@@ -49,6 +54,7 @@ command -v cargo >/dev/null ||
 # shellcheck disable=SC2086
 missing=$(
   packages_of_missing_programs $programs
+  package_of_missing_hdf5
   packages_of_missing_libraries r-cran- $cran
   packages_of_missing_libraries r-bioc- $bioc
 )

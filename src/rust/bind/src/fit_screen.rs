@@ -8,8 +8,12 @@ use scoria_core::engine::screen::{
     Comparison, Dispersion, Family, Options, Pairs, Reference, Resampling, StdErr, Strata, Test,
     fit_screen,
 };
-use scoria_core::result::{GeneColumns, ScreenBlock};
-use scoria_core::{Monitor, Result, pool};
+use scoria_core::result::{
+    Fingerprint, GeneColumns, Layout, PairsOf, Part, ScreenBlock, ScreenFile, ScreenReader,
+    ScreenSink, Values,
+};
+use scoria_core::{Error, Monitor, Result, pool};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// @noRd
@@ -20,7 +24,7 @@ fn rust_fit_screen(counts: S4, screen: List, options: List, progress: Function) 
         let (screen, named) = (Named::of(screen), Named::of(options));
         let options = read_options(&named)?;
         let pool = pool(named.whole("threads")?)?;
-        let memory_limit = named.doubles_or_none("memory_limit")?.map(|limit| limit[0] as usize);
+        let memory_limit = named.number_or_none("memory_limit")?.map(|limit| limit as usize);
         let slots = Slots::of(&counts)?;
         let counts = slots.csc(&pool)?;
         let (design, offset) = (screen.doubles("design")?, screen.doubles("offset")?);
@@ -43,31 +47,143 @@ fn rust_fit_screen(counts: S4, screen: List, options: List, progress: Function) 
                 count: screen.whole("n_strata")?,
             }),
         };
+        let output = match named.text_or_none("output")? {
+            None => None,
+            Some(path) => Some(Output {
+                path: path.into(),
+                resume: named.flag("resume")?,
+                layout: Layout {
+                    genes: counts.nrow(),
+                    pairs_of_gene: match &listed {
+                        None => PairsOf::All { perturbations: membership.len() },
+                        Some((first, _)) => PairsOf::Listed { first: first.clone() },
+                    },
+                    with_theta: options.dispersion == Dispersion::Pair,
+                },
+                fingerprint: fingerprint(&slots, &screen, &named)?,
+                description: named.bytes("description")?.to_vec(),
+            }),
+        };
         let monitor = Monitor::new();
         let block = listen(&progress, &monitor, || {
             pool.install(|| {
                 let comparison = Comparison::new(design, offset, &membership, &reference, strata)?;
-                let mut block = ScreenBlock::default();
-                fit_screen(
-                    &counts,
-                    &comparison,
-                    pairs,
-                    &options,
-                    memory_limit,
-                    &monitor,
-                    &mut block,
-                )?;
-                Ok(block)
+                let fit = |sink: &mut dyn ScreenSink| {
+                    fit_screen(&counts, &comparison, pairs, &options, memory_limit, &monitor, sink)
+                };
+                let Some(output) = &output else {
+                    let mut block = ScreenBlock::default();
+                    return fit(&mut block).map(|()| Some(block));
+                };
+                let mut file = output.open()?;
+                fit(&mut file)?;
+                file.finish().map(|()| None)
             })
         })?;
         let seconds = start.elapsed().as_secs_f64();
+        Ok(match (block, output) {
+            (Some(block), _) => list!(
+                genes = gene_list(&block.genes),
+                pairs = pair_list(block),
+                seconds = seconds,
+                peak_bytes = peak_bytes()
+            ),
+            (None, output) => {
+                let path = output.map(|output| output.path).unwrap_or_default();
+                let genes = read_genes(&ScreenReader::open(&path)?)?;
+                let path = path.to_string_lossy().into_owned();
+                list!(path = path, genes = genes, seconds = seconds, peak_bytes = peak_bytes())
+            }
+        })
+    })
+}
+
+/// @noRd
+#[extendr]
+fn rust_open_screen(path: &str) -> Robj {
+    report(|| {
+        let file = ScreenReader::open(Path::new(path))?;
         Ok(list!(
-            genes = gene_list(&block.genes),
-            pairs = pair_list(block),
-            seconds = seconds,
-            peak_bytes = peak_bytes()
+            description = Raw::from_bytes(file.description()),
+            genes = read_genes(&file)?,
+            n_pairs = file.layout().pairs() as f64,
+            genes_done = file.genes_done() as f64,
+            complete = file.is_complete()
         ))
     })
+}
+
+/// Pairs are counted from one; `to` is among them.
+/// @noRd
+#[extendr]
+fn rust_read_screen(path: &str, column: &str, from: f64, to: f64) -> Robj {
+    report(|| {
+        let file = ScreenReader::open(Path::new(path))?;
+        let range = from as usize - 1..to as usize;
+        Ok(as_robj(file.read_ranges(&format!("pairs/{column}"), &[range])?))
+    })
+}
+
+/// A file that results go to.
+struct Output {
+    path: PathBuf,
+    resume: bool,
+    layout: Layout,
+    fingerprint: Fingerprint,
+    description: Vec<u8>,
+}
+
+impl Output {
+    /// Of an existing file only where it is to be gone on with.
+    fn open(&self) -> Result<ScreenFile> {
+        let Self { path, layout, fingerprint, description, .. } = self;
+        match self.resume && path.exists() {
+            true => ScreenFile::resume(path, layout, fingerprint),
+            false => ScreenFile::create(path, layout, fingerprint, description),
+        }
+    }
+}
+
+/// What the results depend on, named as a user would.
+fn fingerprint(slots: &Slots, screen: &Named, options: &Named) -> Result<Fingerprint> {
+    let [dim, offsets, rows, values] = slots.parts()?;
+    let mut print = Fingerprint::new()
+        .with("counts", &[dim, offsets, rows, values])
+        .with("model matrix", &[Part::F64(screen.doubles("design")?)])
+        .with("size factors or offsets", &[Part::F64(screen.doubles("offset")?)]);
+    let optional = |name| Ok::<_, Error>(screen.integers_or_none(name)?.unwrap_or(&[]));
+    let (starts, cells) = (screen.integers("perturbation_p")?, screen.integers("perturbation_i")?);
+    print = print
+        .with("perturbation", &[Part::I32(starts), Part::I32(cells)])
+        .with("reference", &[Part::I32(optional("reference_cells")?)])
+        .with("strata", &[Part::I32(optional("strata")?)]);
+    let pairs = screen.doubles_or_none("pair_p")?.unwrap_or(&[]);
+    print = print.with("pairs", &[Part::F64(pairs), Part::I32(optional("pair_i")?)]);
+    for name in ["family", "dispersion", "test", "se", "resampling"] {
+        print = print.with(name, &[Part::Text(options.text(name)?)]);
+    }
+    let tuning = [options.number("tolerance")?, options.whole("max_iterations")? as f64];
+    print = print.with("tolerance", &[Part::F64(&tuning)]);
+    Ok(print.with("names", &[Part::U8(options.bytes("description")?)]))
+}
+
+fn read_genes(file: &ScreenReader) -> Result<List> {
+    let column = |name: &str| file.read(&format!("genes/{name}")).map(as_robj);
+    Ok(list!(
+        status = column("status")?,
+        mean = column("mean")?,
+        theta = column("theta")?,
+        dispersion = column("dispersion")?,
+        log_likelihood = column("log_likelihood")?,
+        iterations = column("iterations")?
+    ))
+}
+
+fn as_robj(values: Values) -> Robj {
+    match values {
+        Values::F64(values) => values.into(),
+        Values::U8(values) => as_integers(&values).into(),
+    }
 }
 
 fn read_options(named: &Named) -> Result<Options> {
@@ -103,7 +219,7 @@ fn read_options(named: &Named) -> Result<Options> {
             "sandwich" => StdErr::Sandwich,
             _ => return Err(wrong("se")),
         },
-        tolerance: named.doubles("tolerance")?[0],
+        tolerance: named.number("tolerance")?,
         max_iterations: named.whole("max_iterations")?,
     })
 }
@@ -160,4 +276,6 @@ fn peak_bytes() -> Rfloat {
 extendr_module! {
     mod fit_screen;
     fn rust_fit_screen;
+    fn rust_open_screen;
+    fn rust_read_screen;
 }

@@ -2,6 +2,7 @@
 
 use extendr_api::prelude::*;
 use rayon::ThreadPool;
+use scoria_core::result::Part;
 use scoria_core::source::Csc;
 use scoria_core::{Error, Result};
 use std::collections::HashMap;
@@ -18,6 +19,18 @@ impl Slots {
     pub fn of(matrix: &S4) -> Result<Self> {
         let slot = |name: &str| matrix.get_slot(name).ok_or(Error::Sparse("not a dgCMatrix"));
         Ok(Self { dim: slot("Dim")?, offsets: slot("p")?, rows: slot("i")?, values: slot("x")? })
+    }
+
+    /// What the matrix is made of, to tell it from others.
+    pub fn parts(&self) -> Result<[Part<'_>; 4]> {
+        let wrong = Error::Sparse("a slot is of the wrong type");
+        let integers = [&self.dim, &self.offsets, &self.rows].map(Robj::as_integer_slice);
+        match (integers, self.values.as_real_slice()) {
+            ([Some(dim), Some(offsets), Some(rows)], Some(values)) => {
+                Ok([Part::I32(dim), Part::I32(offsets), Part::I32(rows), Part::F64(values)])
+            }
+            _ => Err(wrong),
+        }
     }
 
     /// The matrix itself, without a copy; checked with the threads of a pool.
@@ -54,8 +67,7 @@ impl Named {
         match self.0.get(name).filter(|value| !value.is_null()) {
             None => Ok(None),
             Some(value) => {
-                let slice = value.as_real_slice().filter(|values| !values.is_empty());
-                slice.ok_or(Self::wrong(name, "a double vector")).map(Some)
+                value.as_real_slice().ok_or(Self::wrong(name, "a double vector")).map(Some)
             }
         }
     }
@@ -73,8 +85,38 @@ impl Named {
         }
     }
 
+    /// One number; None where the entry is NULL.
+    pub fn number_or_none(&self, name: &'static str) -> Result<Option<f64>> {
+        match self.doubles_or_none(name)? {
+            None => Ok(None),
+            Some(&[number]) => Ok(Some(number)),
+            Some(_) => Err(Self::wrong(name, "one number")),
+        }
+    }
+
+    pub fn number(&self, name: &'static str) -> Result<f64> {
+        self.number_or_none(name)?.ok_or(Self::wrong(name, "one number"))
+    }
+
     pub fn text(&self, name: &'static str) -> Result<&str> {
-        self.0.get(name).and_then(Robj::as_str).ok_or(Self::wrong(name, "a string"))
+        self.text_or_none(name)?.ok_or(Self::wrong(name, "a string"))
+    }
+
+    pub fn text_or_none(&self, name: &'static str) -> Result<Option<&str>> {
+        match self.0.get(name).filter(|value| !value.is_null()) {
+            None => Ok(None),
+            Some(value) => value.as_str().ok_or(Self::wrong(name, "a string")).map(Some),
+        }
+    }
+
+    pub fn flag(&self, name: &'static str) -> Result<bool> {
+        let value = self.0.get(name).and_then(Robj::as_bool);
+        value.ok_or(Self::wrong(name, "TRUE or FALSE"))
+    }
+
+    pub fn bytes(&self, name: &'static str) -> Result<&[u8]> {
+        let value = self.0.get(name).and_then(Robj::as_raw_slice);
+        value.ok_or(Self::wrong(name, "a raw vector"))
     }
 
     /// One whole number, not negative.

@@ -1,36 +1,28 @@
 //! Simulated counts for `simulate_screen()`.
 
 use crate::guard::{listen, report};
+use crate::input::Named;
 use extendr_api::prelude::*;
 use scoria_core::source::{Simulation, simulate_counts};
-use scoria_core::{Error, Monitor, Result};
-use std::collections::HashMap;
+use scoria_core::{Monitor, Result};
 
 /// @noRd
 #[extendr]
 fn rust_simulate_counts(options: List, threads: i32, progress: Function) -> Robj {
     report(|| {
-        // Held here, because the core borrows the vectors themselves.
-        let held: HashMap<&str, Robj> = options.try_into().expect("a list of R values");
-        let doubles = |name: &'static str| {
-            held.get(name).and_then(Robj::as_real_slice).ok_or(missing(name, "a double vector"))
-        };
-        let integers = |name: &'static str| {
-            let slice = held.get(name).and_then(Robj::as_integer_slice);
-            slice.ok_or(missing(name, "an integer vector"))
-        };
+        let named = Named::of(options);
         let simulation = Simulation {
-            size_factors: doubles("size_factors")?,
-            means: doubles("means")?,
-            thetas: doubles("thetas")?,
-            design: doubles("design")?,
-            coefficients: doubles("coefficients")?,
-            perturbation_offsets: integers("perturbation_offsets")?,
-            perturbed_cells: integers("perturbed_cells")?,
-            effect_genes: integers("effect_genes")?,
-            effect_perturbations: integers("effect_perturbations")?,
-            effects: doubles("effects")?,
-            seed: seed(integers("seed")?)?,
+            size_factors: named.doubles("size_factors")?,
+            means: named.doubles("means")?,
+            thetas: named.doubles("thetas")?,
+            design: named.doubles("design")?,
+            coefficients: named.doubles("coefficients")?,
+            perturbation_offsets: named.integers("perturbation_offsets")?,
+            perturbed_cells: named.integers("perturbed_cells")?,
+            effect_genes: named.integers("effect_genes")?,
+            effect_perturbations: named.integers("effect_perturbations")?,
+            effects: named.doubles("effects")?,
+            seed: seed(named.integers("seed")?)?,
             threads: threads as usize,
         };
         let monitor = Monitor::new();
@@ -42,12 +34,8 @@ fn rust_simulate_counts(options: List, threads: i32, progress: Function) -> Robj
 fn seed(given: &[i32]) -> Result<u64> {
     match given {
         &[seed] => Ok(i64::from(seed) as u64),
-        _ => Err(missing("seed", "one integer")),
+        _ => Err(Named::wrong("seed", "one integer")),
     }
-}
-
-fn missing(name: &'static str, expected: &'static str) -> Error {
-    Error::Argument { name, value: "missing or of another type".into(), expected }
 }
 
 extendr_module! {

@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use thiserror::Error;
 
 /// Everything that can go wrong in the core.
@@ -26,6 +28,18 @@ pub enum Error {
     NoDispersion { least: f64 },
     #[error("could not start {0} threads")]
     Threads(usize),
+    #[error("{path:?} exists already")]
+    OutputExists { path: PathBuf },
+    #[error("{path:?} is being written by another process")]
+    OutputLocked { path: PathBuf },
+    #[error("no space left for {path:?}, which needs {needed} bytes")]
+    OutputFull { path: PathBuf, needed: u64 },
+    #[error("{path:?} {reason}")]
+    OutputFile { path: PathBuf, reason: String },
+    #[error("{path:?} holds results of other data or arguments: {} differ", listed(.differs))]
+    OutputMismatch { path: PathBuf, differs: Vec<String> },
+    #[error("cannot use {path:?}: {reason}")]
+    OutputAccess { path: PathBuf, reason: String },
 }
 
 impl Error {
@@ -42,7 +56,24 @@ impl Error {
             Error::Memory { .. } => "memory_limit",
             Error::NoDispersion { .. } => "dispersions",
             Error::Threads(_) => "threads",
+            Error::OutputExists { .. } => "output_exists",
+            Error::OutputLocked { .. } => "output_locked",
+            Error::OutputFull { .. } => "output_full",
+            Error::OutputFile { .. } => "output_file",
+            Error::OutputMismatch { .. } => "output_mismatch",
+            Error::OutputAccess { .. } => "output_access",
         }
+    }
+}
+
+/// "a", "a and b", "a, b and c".
+fn listed(names: &[String]) -> String {
+    match names {
+        [rest @ .., before, last] => {
+            let rest: String = rest.iter().map(|name| format!("{name}, ")).collect();
+            format!("{rest}{before} and {last}")
+        }
+        _ => names.concat(),
     }
 }
 

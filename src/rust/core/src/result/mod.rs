@@ -3,7 +3,17 @@
 mod dispersion_table;
 mod glm_table;
 mod screen_table;
+mod fingerprint;
+mod screen_layout;
+mod screen_structure;
+mod claim;
+mod screen_file;
+mod screen_reader;
 
 pub use dispersion_table::DispersionTable;
+pub use fingerprint::{Fingerprint, Part};
 pub use glm_table::GlmTable;
+pub use screen_file::ScreenFile;
+pub use screen_layout::{Layout, PairsOf, UNFITTED};
+pub use screen_reader::{ScreenReader, Values};
 pub use screen_table::{GeneColumns, PairColumns, PairStatus, ScreenBlock, ScreenSink};
