@@ -13,6 +13,13 @@ rust_count_expressed <- function(counts, threads) .Call(wrap__rust_count_express
 rust_fit_screen <- function(counts, screen, options, progress) .Call(wrap__rust_fit_screen, counts, screen, options, progress)
 
 #' @noRd
+rust_open_screen <- function(path) .Call(wrap__rust_open_screen, path)
+
+#' Pairs are counted from one; `to` is among them.
+#' @noRd
+rust_read_screen <- function(path, column, from, to) .Call(wrap__rust_read_screen, path, column, from, to)
+
+#' @noRd
 rust_estimate_dispersions <- function(counts, design, offset, threads, progress) .Call(wrap__rust_estimate_dispersions, counts, design, offset, threads, progress)
 
 #' @noRd

@@ -164,7 +164,7 @@ fn fingerprint(slots: &Slots, screen: &Named, options: &Named) -> Result<Fingerp
     }
     let tuning = [options.number("tolerance")?, options.whole("max_iterations")? as f64];
     print = print.with("tolerance", &[Part::F64(&tuning)]);
-    Ok(print.with("names", &[Part::U8(options.bytes("description")?)]))
+    Ok(print.with("formula, names or version", &[Part::U8(options.bytes("description")?)]))
 }
 
 fn read_genes(file: &ScreenReader) -> Result<List> {
