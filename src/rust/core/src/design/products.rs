@@ -1,7 +1,9 @@
 //! Sums of products over a block of cells: what scores and information matrices
 //! are made of. `columns` stand one after the other, each as long as the vector
-//! that they are multiplied with, whose length is a multiple of the lanes.
+//! that they are multiplied with, whose length is a multiple of the lanes and not
+//! above that of a block.
 
+use super::BLOCK;
 use crate::simd::{LANES, Vector};
 
 /// offset + X c, into `predictors`.
@@ -104,13 +106,14 @@ fn gram_in_registers<const P: usize, V: Vector>(columns: &[f64], weight: &[f64],
 #[inline(always)]
 fn gram_by_rows<V: Vector>(columns: &[f64], weight: &[f64], sums: &mut [f64]) {
     let length = weight.len();
-    let mut weighted = vec![0.0; length];
+    let mut weighted = [0.0; BLOCK];
+    let weighted = &mut weighted[..length];
     let mut at = 0;
     for (j, row) in columns.chunks_exact(length).enumerate() {
         for ((out, x), w) in weighted.iter_mut().zip(row).zip(weight) {
             *out = x * w;
         }
-        products::<V>(&columns[..(j + 1) * length], &weighted, &mut sums[at..at + j + 1]);
+        products::<V>(&columns[..(j + 1) * length], weighted, &mut sums[at..at + j + 1]);
         at += j + 1;
     }
 }
@@ -119,14 +122,14 @@ fn gram_by_rows<V: Vector>(columns: &[f64], weight: &[f64], sums: &mut [f64]) {
 #[inline(always)]
 pub fn triples<V: Vector>(columns: &[f64], v: &[f64], sums: &mut [f64]) {
     let length = v.len();
-    let mut once = vec![0.0; length];
-    let mut twice = vec![0.0; length];
+    let (mut once, mut twice) = ([0.0; BLOCK], [0.0; BLOCK]);
+    let (once, twice) = (&mut once[..length], &mut twice[..length]);
     let mut at = 0;
     for (j, x) in columns.chunks_exact(length).enumerate() {
         once.iter_mut().zip(x).zip(v).for_each(|((o, x), v)| *o = x * v);
         for (k, z) in columns.chunks_exact(length).enumerate().take(j + 1) {
-            twice.iter_mut().zip(z).zip(&once).for_each(|((t, z), o)| *t = z * o);
-            products::<V>(&columns[..(k + 1) * length], &twice, &mut sums[at..at + k + 1]);
+            twice.iter_mut().zip(z).zip(&*once).for_each(|((t, z), o)| *t = z * o);
+            products::<V>(&columns[..(k + 1) * length], twice, &mut sums[at..at + k + 1]);
             at += k + 1;
         }
     }

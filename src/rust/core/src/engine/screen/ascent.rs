@@ -14,12 +14,14 @@
 
 use super::cholesky::{backward, factor, form, forward};
 use super::comparison::{Comparison, Members};
-use super::expansion::Expansion;
+use super::expansion::{Expansion, Order};
 use super::members::{At, MemberSums, Wanted, add_members};
 use crate::source::GeneCounts;
 
 /// Standard errors from the optimum, of what Newton's last step leaves.
 const CONVERGED: f64 = 1e-8;
+/// Where it is so small, the expansion is looked at, and not before.
+const NEAR: f64 = 1e-3;
 /// Log-likelihoods that are reported are this exact.
 const LIKELIHOOD_TOLERANCE: f64 = 4e-7;
 /// Changes of linear predictors above which steps are shortened, and above which
@@ -180,23 +182,27 @@ pub fn climb(
     for _ in 0..STEPS {
         let left = step(gene, perturbed, free, &mut peak, room)?;
         let far = gene.comparison.largest_change(&peak.delta);
-        let converged = left <= CONVERGED;
-        if !converged && far <= FAR {
+        if left > NEAR && far <= FAR {
             continue;
         }
         let remainder = remainder(gene, &peak, far, free, room);
         peak.bound = remainder.error + left;
         let exact = remainder.error <= gene.tolerance && remainder.gain <= LIKELIHOOD_TOLERANCE;
-        if converged && exact {
+        if exact && left <= CONVERGED {
             return Some(peak);
+        }
+        if exact {
+            continue;
         }
         if peak.refreshes == EXPANSIONS {
             return None;
         }
+        // So near, nothing of third order is left.
+        let order = if left <= NEAR { Order::Second } else { Order::Third };
         room.place(peak.expansion(gene), &peak.delta);
         let centre = room.coefficients.clone();
         let blocks = gene.comparison.base().blocks();
-        let anew = Expansion::at(centre, gene.alpha, blocks, gene.counts, gene.with_meat);
+        let anew = Expansion::at(centre, gene.alpha, blocks, gene.counts, order, gene.with_meat);
         peak.refreshed = Some(anew);
         peak.delta.fill(0.0);
         peak.refreshes += 1;
@@ -260,9 +266,10 @@ struct Remainder {
 }
 
 /// With u at most `far` in every reference cell, a direction g sees a score
-/// wrong by at most u² e^u / 6 sqrt(g'Hg delta'H delta); the effect sees
-/// g = A⁻¹ v, where A, v are the information about the coefficients, and that
-/// they share with the effect. The factor of the last step is still in `room`.
+/// wrong by at most u² e^u / 6 sqrt(g'Hg delta'H delta), or to second order by
+/// u e^u / 2 times that root; the effect sees g = A⁻¹ v, where A, v are the
+/// information about the coefficients, and that they share with the effect. The
+/// factor of the last step is still in `room`.
 fn remainder(
     gene: &GeneLikelihood<'_>,
     peak: &Peak,
@@ -275,9 +282,14 @@ fn remainder(
     }
     let p = peak.delta.len();
     let expansion = peak.expansion(gene);
-    let squared = far * far * far.exp();
+    let grown = far * far.exp();
+    // Of the score, the information's square root, and the log-likelihood.
+    let (score, root, value) = match expansion.order {
+        Order::Third => (grown * far / 6.0, grown * far / 4.0, grown * far / 24.0),
+        Order::Second => (grown / 2.0, grown / 2.0, grown / 6.0),
+    };
     let length = form(&expansion.information, &peak.delta).max(0.0);
-    let gain = if gene.with_likelihood || !free { squared / 24.0 * length } else { 0.0 };
+    let gain = if gene.with_likelihood || !free { value * length } else { 0.0 };
     if !free {
         return Remainder { error: 0.0, gain };
     }
@@ -287,9 +299,9 @@ fn remainder(
     backward(&room.triangle, &mut room.direction);
     let sigma = 1.0 / room.triangle[last + p];
     let shared = form(&expansion.information, &room.direction).max(0.0);
-    let estimate = sigma * squared / 6.0 * (shared * length).sqrt();
+    let estimate = sigma * score * (shared * length).sqrt();
     // Squared residuals bend more than the information does.
     let bends = if gene.with_meat { 10.0 } else { 1.0 };
-    let std_err = bends * sigma * sigma * squared / 4.0 * shared;
+    let std_err = bends * sigma * sigma * root * shared;
     Remainder { error: estimate.max(std_err), gain }
 }

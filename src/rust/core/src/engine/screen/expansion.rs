@@ -15,12 +15,23 @@ use crate::design::{BLOCK, Blocks};
 use crate::simd::{Kernel, Vector, exp, fma, log1p_and_inverse, run};
 use crate::source::GeneCounts;
 
+/// How far a log-likelihood is expanded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Order {
+    /// Score and information.
+    Second,
+    /// Their derivatives too.
+    Third,
+}
+
 /// The log-likelihood f about a centre, in coefficients of the design's basis.
 /// Triangles stand row after row; a slope holds, for each entry of a triangle,
-/// its derivatives with respect to the p coefficients.
+/// its derivatives with respect to the p coefficients; zero, and empty, to second
+/// order.
 #[derive(Clone, Debug)]
 pub struct Expansion {
     pub centre: Vec<f64>,
+    pub order: Order,
     /// Up to what depends on the counts and alpha alone.
     pub log_likelihood: f64,
     pub score: Vec<f64>,
@@ -43,11 +54,13 @@ impl Expansion {
         alpha: f64,
         blocks: &Blocks,
         counts: GeneCounts<'_>,
+        order: Order,
         with_meat: bool,
     ) -> Self {
-        let sums = run(Look { blocks, counts, centre: &centre, alpha, with_meat });
+        let sums = run(Look { blocks, counts, centre: &centre, alpha, order, with_meat });
         let p = centre.len();
         Self {
+            order,
             log_likelihood: sums.log_likelihood,
             score: sums.score,
             information: sums.information,
@@ -67,7 +80,7 @@ impl Expansion {
         for j in 0..p {
             gain += self.score[j] * delta[j];
             for k in 0..=j {
-                let slope = dot(&self.information_slope[at * p..(at + 1) * p], delta);
+                let slope = slope_at(&self.information_slope, at, delta);
                 let bend = self.information[at] + slope / 3.0;
                 let twice = if j == k { 0.5 } else { 1.0 };
                 gain -= twice * bend * delta[j] * delta[k];
@@ -84,7 +97,7 @@ impl Expansion {
         for j in 0..p {
             score[j] += self.score[j];
             for k in 0..=j {
-                let slope = dot(&self.information_slope[at * p..(at + 1) * p], delta);
+                let slope = slope_at(&self.information_slope, at, delta);
                 let bend = self.information[at] + 0.5 * slope;
                 score[j] -= bend * delta[k];
                 if k < j {
@@ -112,9 +125,16 @@ impl Expansion {
 }
 
 fn add_linear(value: &[f64], slope: &[f64], delta: &[f64], triangle: &mut [f64]) {
-    for ((sum, value), slope) in triangle.iter_mut().zip(value).zip(slope.chunks(delta.len())) {
-        *sum += value + dot(slope, delta);
+    for (at, (sum, value)) in triangle.iter_mut().zip(value).enumerate() {
+        *sum += value + slope_at(slope, at, delta);
     }
+}
+
+fn slope_at(slopes: &[f64], at: usize, delta: &[f64]) -> f64 {
+    if slopes.is_empty() {
+        return 0.0;
+    }
+    dot(&slopes[at * delta.len()..(at + 1) * delta.len()], delta)
 }
 
 fn dot(x: &[f64], y: &[f64]) -> f64 {
@@ -153,6 +173,7 @@ struct Look<'a> {
     counts: GeneCounts<'a>,
     centre: &'a [f64],
     alpha: f64,
+    order: Order,
     with_meat: bool,
 }
 
@@ -162,7 +183,9 @@ impl Kernel for Look<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) -> Sums {
         let p = self.centre.len();
-        let (triangle, cube) = (p * (p + 1) / 2, p * (p + 1) * (p + 2) / 6);
+        let third = self.order == Order::Third;
+        let triangle = p * (p + 1) / 2;
+        let cube = if third { triangle * (p + 2) / 3 } else { 0 };
         let mut sums = Sums {
             score: vec![0.0; p],
             information: vec![0.0; triangle],
@@ -206,16 +229,20 @@ impl Kernel for Look<'_> {
             sums.log_likelihood += sum::<V>(&log_likelihood);
             products::<V>(columns, &residual, &mut sums.score);
             gram::<V>(columns, &bend, &mut sums.information);
-            triples::<V>(columns, &bend_slope, &mut sums.information_triples);
             gram::<V>(columns, &weight, &mut sums.expected);
-            triples::<V>(columns, &weight_slope, &mut sums.expected_triples);
+            if third {
+                triples::<V>(columns, &bend_slope, &mut sums.information_triples);
+                triples::<V>(columns, &weight_slope, &mut sums.expected_triples);
+            }
             if self.with_meat {
                 for i in 0..BLOCK {
                     weight[i] = residual[i] * residual[i];
                     weight_slope[i] = -2.0 * residual[i] * bend[i];
                 }
                 gram::<V>(columns, &weight, &mut sums.meat);
-                triples::<V>(columns, &weight_slope, &mut sums.meat_triples);
+                if third {
+                    triples::<V>(columns, &weight_slope, &mut sums.meat_triples);
+                }
             }
         }
         sums
@@ -245,7 +272,8 @@ mod tests {
         let (blocks, cells, counts) = example();
         let counts = GeneCounts { cells: &cells, counts: &counts };
         for alpha in [0.0, 0.4, 20.0] {
-            let at = |b: &[f64]| Expansion::at(b.to_vec(), alpha, &blocks, counts, true);
+            let at =
+                |b: &[f64]| Expansion::at(b.to_vec(), alpha, &blocks, counts, Order::Third, true);
             let centre = [0.3, -0.2, 0.1];
             let here = at(&centre);
             let delta = [2e-3, -1e-3, 3e-3];

@@ -2,7 +2,7 @@
 
 use super::ascent::{self, GeneLikelihood, Perturbed};
 use super::comparison::Comparison;
-use super::expansion::Expansion;
+use super::expansion::{Expansion, Order};
 use super::joint::JointModel;
 use super::options::{Dispersion, Family, Options, StdErr, Test};
 use super::p_value::Tail;
@@ -111,7 +111,7 @@ pub fn fit_row(
     }
     let with_meat = options.std_err == StdErr::Sandwich;
     let centre = base.basis().coordinates(&null.coefficients);
-    let expansion = Expansion::at(centre, alpha, base.blocks(), reference, with_meat);
+    let expansion = Expansion::at(centre, alpha, base.blocks(), reference, Order::Third, with_meat);
     let likelihood = GeneLikelihood {
         comparison,
         counts: reference,

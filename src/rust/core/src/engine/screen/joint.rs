@@ -4,7 +4,7 @@
 
 use super::cholesky::{backward, factor, form};
 use super::comparison::{Comparison, Joint};
-use super::expansion::Expansion;
+use super::expansion::{Expansion, Order};
 use super::options::{Dispersion, Family, Options, StdErr, Test};
 use super::p_value::Tail;
 use super::pair::PairFit;
@@ -153,7 +153,7 @@ impl JointModel<'_> {
         let meat = self.options.std_err == StdErr::Sandwich;
         let alpha = self.alpha_of(with);
         let centre = design.basis().coordinates(&with.coefficients);
-        let seen = Expansion::at(centre, alpha, design.blocks(), counts, meat);
+        let seen = Expansion::at(centre, alpha, design.blocks(), counts, Order::Second, meat);
         let p = design.rank();
         let mut triangle = if meat { seen.expected } else { seen.information };
         if !factor(&mut triangle, p) {
@@ -194,7 +194,7 @@ impl JointModel<'_> {
         named.push(0.0);
         let alpha = self.alpha_of(null);
         let centre = design.basis().coordinates(&named);
-        let mut seen = Expansion::at(centre, alpha, design.blocks(), counts, false);
+        let mut seen = Expansion::at(centre, alpha, design.blocks(), counts, Order::Second, false);
         let p = design.rank();
         match factor(&mut seen.expected, p) {
             true => {
