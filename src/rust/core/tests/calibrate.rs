@@ -249,29 +249,65 @@ fn long_hard_cases_agree_with_resampling() {
     }
 }
 
+/// Microseconds a call, over some calls.
+fn each(mut call: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    let calls = 200;
+    (0..calls).for_each(|_| call());
+    1e6 * start.elapsed().as_secs_f64() / f64::from(calls)
+}
+
 #[test]
 #[ignore = "prints timings"]
 fn timing() {
+    let n = 200_000;
+    let mut scratch = Scratch::new();
     for mean in [0.01, 0.03, 0.1, 0.3, 1.0, 10.0] {
-        let n = 200_000;
-        let residuals = residuals(mean, n, 0.4, 11);
+        let r = residuals(mean, n, 0.4, 11);
         let start = Instant::now();
-        let population = Population::new(&residuals, None);
-        let made = start.elapsed().as_secs_f64();
-        let mut line = format!("mean {mean}: population {:.2} ms;", 1e3 * made);
+        let population = Population::new(&r, None);
+        let mut line = format!("{:.1} ms;", 1e3 * start.elapsed().as_secs_f64());
+        let (mut rng, mut pool) = (Fast(5), r.clone());
         for m in [30, 100, 500, 2000] {
-            let mut rng = Fast(5);
-            let mut pool = residuals.clone();
-            let sums: Vec<f64> = (0..500).map(|_| permuted(&mut pool, m, &mut rng)).collect();
-            let mut scratch = Scratch::new();
-            let start = Instant::now();
-            for t in &sums {
-                std::hint::black_box(population.permutation(&[m], *t, &mut scratch));
-            }
-            let each = start.elapsed().as_secs_f64() / sums.len() as f64;
-            line += &format!("  m {m}: {:.1} us", 1e6 * each);
+            let time = each(|| {
+                let t = permuted(&mut pool[..20 * m], m, &mut rng);
+                std::hint::black_box(population.permutation(&[m], t, &mut scratch));
+            });
+            line += &format!("  m {m}: {time:.1} us");
         }
-        println!("{line}");
+        let stratum: Vec<u16> = (0..n).map(|i| (i % 30) as u16).collect();
+        let strata = Population::new(&r, Some((&stratum, 30)));
+        for m in [1, 16] {
+            let time = each(|| {
+                let t = permuted(&mut pool[..2000], 30 * m, &mut rng);
+                std::hint::black_box(strata.permutation(&[m; 30], t, &mut scratch));
+            });
+            line += &format!("  30 strata, m {}: {time:.1} us", 30 * m);
+        }
+        let few = Population::new(&r[..2000], None);
+        for m in [100, 500] {
+            let time = each(|| {
+                let t = permuted(&mut pool[..2000], m, &mut rng);
+                std::hint::black_box(few.permutation(&[m], t, &mut scratch));
+            });
+            line += &format!("  m {m} of 2000: {time:.1} us");
+        }
+        let start = Instant::now();
+        let binned = BinnedResiduals::new(&r);
+        line += &format!("  binned {:.1} ms;", 1e3 * start.elapsed().as_secs_f64());
+        let p = probabilities(n, 500, 0.5, 3);
+        let time = each(|| {
+            std::hint::black_box(binned.conditional(&p, 1.0, &mut scratch));
+        });
+        line += &format!("  conditional: {time:.1} us");
+        let sd = (r.iter().map(|r| r * r).sum::<f64>() / n as f64 * 500.0).sqrt();
+        for away in [-6.0, 6.0, 12.0, 20.0] {
+            let mut tails = None;
+            let time =
+                each(|| tails = Some(population.permutation(&[500], away * sd, &mut scratch)));
+            line += &format!("  p {:.0e}: {time:.1} us", tails.unwrap().two_sided());
+        }
+        println!("mean {mean}: population {line}");
     }
 }
 
