@@ -16,7 +16,8 @@ const MANY_TERMS: f64 = 0.2;
 /// be so by rounding and by the approximation.
 const IMPOSSIBLE: f64 = 0.05;
 
-/// Atoms at the current node: y e^(i u r), each turning by e^(i h r) a node.
+/// Atoms at the current node, y e^(i u r) where r has no variance, each turning
+/// by e^(i h r) a node; where it has one, they are damped as well.
 #[derive(Default)]
 pub(super) struct Line {
     light: Light,
@@ -35,16 +36,35 @@ pub(super) struct Light {
     im: Vec<f64>,
     turn_re: Vec<f64>,
     turn_im: Vec<f64>,
+    damping: Vec<f64>,
     cells: Vec<f64>,
 }
 
 struct Heavy {
+    /// r + s v, and v.
     value: f64,
+    variance: f64,
     cells: f64,
     /// log y on the real axis.
     log: f64,
     odds: c64,
-    turn: c64,
+    turn: Turning,
+}
+
+/// What an atom is multiplied by from one node to the next: less and less where
+/// it has a variance v, since exp(-u² v / 2) falls by exp(-h² v (k + 1/2)) from
+/// node k to the next.
+#[derive(Clone, Copy)]
+pub(super) struct Turning {
+    now: c64,
+    damping: f64,
+}
+
+impl Turning {
+    pub fn new(value: f64, variance: f64, step: f64) -> Self {
+        let damping = (-step * step * variance).exp();
+        Self { now: c64::cis(step * value) * damping.sqrt(), damping }
+    }
 }
 
 /// What a group multiplies the generating function by.
@@ -91,18 +111,19 @@ impl Line {
         let (light, heavy) = (self.light.re.len(), self.heavy.len());
         let mut largest = 0.0f64;
         for i in group.atoms.clone() {
-            let (value, cells) = (atoms.value[i], atoms.cells[i]);
+            let (cells, variance) = (atoms.cells[i], atoms.variance[i]);
             if cells == 0.0 {
                 continue;
             }
-            let log = atoms.log_odds[i] + t + s * value;
-            let turn = c64::cis(self.step * value);
+            let log = atoms.log_odds[i] + t + s * (atoms.value[i] + 0.5 * s * variance);
+            let value = atoms.value[i] + s * variance;
+            let turn = Turning::new(value, variance, self.step);
             if log < MANY_TERMS.ln() {
                 self.light.push(log.exp(), cells, turn);
                 largest = largest.max(log.exp());
             } else {
                 let odds = c64::new(log.min(700.0).exp(), 0.0);
-                self.heavy.push(Heavy { value, cells, log, odds, turn });
+                self.heavy.push(Heavy { value, variance, cells, log, odds, turn });
             }
         }
         self.light.fill_vector();
@@ -123,7 +144,10 @@ impl Line {
     pub fn advance(&mut self) {
         self.node += 1;
         self.light.turn();
-        self.heavy.iter_mut().for_each(|atom| atom.odds *= atom.turn);
+        for atom in &mut self.heavy {
+            atom.odds *= atom.turn.now;
+            atom.turn.now *= atom.turn.damping;
+        }
         self.tiny.iter_mut().for_each(Tiny::turn);
     }
 
@@ -215,7 +239,9 @@ fn look(powers: &[c64; 8], heavy: &[Heavy], u: f64, shift: c64) -> (c64, c64, c6
         let log = if y.norm_sqr() <= 1.0 {
             (y + 1.0).ln()
         } else {
-            c64::new(atom.log, u * atom.value) + shift + (y.inv() + 1.0).ln()
+            c64::new(atom.log - 0.5 * u * u * atom.variance, u * atom.value)
+                + shift
+                + (y.inv() + 1.0).ln()
         };
         cumulant += log * atom.cells;
         mean += share * atom.cells;
@@ -226,21 +252,22 @@ fn look(powers: &[c64; 8], heavy: &[Heavy], u: f64, shift: c64) -> (c64, c64, c6
 
 impl Light {
     pub fn clear(&mut self) {
-        let Self { re, im, turn_re, turn_im, cells } = self;
-        [re, im, turn_re, turn_im, cells].into_iter().for_each(Vec::clear);
+        let Self { re, im, turn_re, turn_im, damping, cells } = self;
+        [re, im, turn_re, turn_im, damping, cells].into_iter().for_each(Vec::clear);
     }
 
-    pub fn push(&mut self, odds: f64, cells: f64, turn: c64) {
+    pub fn push(&mut self, odds: f64, cells: f64, turn: Turning) {
         self.re.push(odds);
         self.im.push(0.0);
-        self.turn_re.push(turn.re);
-        self.turn_im.push(turn.im);
+        self.turn_re.push(turn.now.re);
+        self.turn_im.push(turn.now.im);
+        self.damping.push(turn.damping);
         self.cells.push(cells);
     }
 
     pub fn fill_vector(&mut self) {
         while !self.re.len().is_multiple_of(LANES) {
-            self.push(0.0, 0.0, c64::ONE);
+            self.push(0.0, 0.0, Turning::new(0.0, 0.0, 0.0));
         }
     }
 
@@ -272,13 +299,16 @@ impl Kernel for Turn<'_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Light { re, im, turn_re, turn_im, .. } = self.0;
+        let Light { re, im, turn_re, turn_im, damping, .. } = self.0;
         for chunk in 0..re.len() / LANES {
             let (a, b) = (V::load(re, chunk), V::load(im, chunk));
             let (c, d) = (V::load(turn_re, chunk), V::load(turn_im, chunk));
             let minus_b = b.times(V::splat(-1.0));
             minus_b.times_plus(d, a.times(c)).store(re, chunk);
             b.times_plus(c, a.times(d)).store(im, chunk);
+            let damping = V::load(damping, chunk);
+            c.times(damping).store(turn_re, chunk);
+            d.times(damping).store(turn_im, chunk);
         }
     }
 }

@@ -9,7 +9,7 @@ use super::tiny::TINY;
 use super::{Scratch, Tails};
 
 /// Bins that a population may have, and for each of its strata more.
-const BINS: usize = 40;
+const BINS: usize = 56;
 const BINS_A_STRATUM: usize = 8;
 
 /// One gene's residuals, by stratum, in a few values that keep their moments:
@@ -61,7 +61,8 @@ impl Population {
         for (stratum, whole) in all.iter().enumerate() {
             while next < bins.len() && owner[next] == stratum {
                 if next == 0 || place[next] != place[next - 1] {
-                    atoms.push_bin(&merged[place[next]], whole.mean);
+                    let bin = &merged[place[next]];
+                    atoms.push(bin.mean - whole.mean, bin.variance(), bin.cells, 0.0);
                 }
                 next += 1;
             }
@@ -132,7 +133,7 @@ fn exact(cells: &[f64]) -> Bin {
     let n = cells.len() as f64;
     let mean = cells.iter().sum::<f64>() / n.max(1.0);
     let squares = cells.iter().map(|r| (r - mean).powi(2)).sum();
-    Bin { cells: n, mean, squares, cubes: 0.0 }
+    Bin { cells: n, mean, squares }
 }
 
 /// The grid's points that have cells, each at its cells' mean.

@@ -7,9 +7,8 @@
 //! size factors.
 
 use super::atoms::Atoms;
-use super::march::Light;
+use super::march::{Light, Turning};
 use super::saddle::Group;
-use faer::c64;
 
 /// Frequencies are in units of 1 / sd; the grid is geometric up to 1.
 const FIRST: f64 = 0.02;
@@ -97,7 +96,7 @@ fn frequency(level: usize) -> f64 {
 /// All values at frequency 0, to turn by `step`.
 fn load(line: &mut Light, atoms: &Atoms, step: f64) {
     line.clear();
-    for (value, cells) in atoms.value.iter().zip(&atoms.cells) {
-        line.push(1.0, *cells, c64::cis(step * value));
+    for ((value, variance), cells) in atoms.value.iter().zip(&atoms.variance).zip(&atoms.cells) {
+        line.push(1.0, *cells, Turning::new(*value, *variance, step));
     }
 }

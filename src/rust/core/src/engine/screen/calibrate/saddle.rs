@@ -1,6 +1,7 @@
 //! The tilt under which the statistic is what is expected.
 //!
-//! K(s, t) = sum over groups j and their cells i of log(1 + exp(l_i + t_j + s r_i))
+//! K(s, t) = sum over groups j and their cells i of log(1 + exp(l_i + t_j + x_i(s))),
+//! x_i(s) = s r_i + s² v_i / 2 with the atoms' means r and variances v,
 //! is convex, and the tilt minimises K(s, t) - s T - sum_j m_j t_j (Skovgaard
 //! 1987; Booth and Butler 1990): by Newton's method on s and all t_j, whose
 //! Hessian is an arrow.
@@ -61,9 +62,9 @@ pub(super) struct GroupSums {
     pub cumulant: f64,
     /// Sum of p.
     pub drawn: f64,
-    /// Sum of p r.
+    /// Sum of p x', x' = r + s v; the derivative with respect to s.
     pub statistic: f64,
-    /// Sums of p (1 - p), p (1 - p) r, p (1 - p) r².
+    /// Sums of p (1 - p), p (1 - p) x', and p (1 - p) x'² + p v.
     pub spread: f64,
     pub cross: f64,
     pub square: f64,
@@ -178,6 +179,7 @@ fn base(problem: &Problem<'_>) -> f64 {
 pub(super) fn group_sums(atoms: &Atoms, group: &Range<usize>, s: f64, t: f64) -> GroupSums {
     run(Tilt {
         value: &atoms.value[group.clone()],
+        variance: &atoms.variance[group.clone()],
         cells: &atoms.cells[group.clone()],
         log_odds: &atoms.log_odds[group.clone()],
         s,
@@ -187,6 +189,7 @@ pub(super) fn group_sums(atoms: &Atoms, group: &Range<usize>, s: f64, t: f64) ->
 
 struct Tilt<'a> {
     value: &'a [f64],
+    variance: &'a [f64],
     cells: &'a [f64],
     log_odds: &'a [f64],
     s: f64,
@@ -204,8 +207,11 @@ impl Kernel for Tilt<'_> {
             let at = chunk * LANES;
             let value: &[f64; LANES] = self.value[at..][..LANES].try_into().expect("a vector");
             let odds: &[f64; LANES] = self.log_odds[at..][..LANES].try_into().expect("a vector");
+            let variance: &[f64; LANES] =
+                self.variance[at..][..LANES].try_into().expect("a vector");
             for lane in 0..LANES {
-                let x = odds[lane] + self.t + self.s * value[lane];
+                let half = 0.5 * self.s * variance[lane];
+                let x = odds[lane] + self.t + self.s * (value[lane] + half);
                 let e = exp::<V>(-x.abs());
                 let (log, inverse) = log1p_and_inverse::<V>(e);
                 let below = e * inverse;
@@ -215,7 +221,8 @@ impl Kernel for Tilt<'_> {
             }
             let [log, p, pq] = [0, 1, 2].map(|k| V::load(&share[k], 0));
             let cells = V::load(self.cells, chunk);
-            let value = V::load(self.value, chunk);
+            let variance = V::load(self.variance, chunk);
+            let value = variance.times_plus(V::splat(self.s), V::load(self.value, chunk));
             let (p, pq) = (p.times(cells), pq.times(cells));
             let pqr = pq.times(value);
             let one = V::splat(1.0);
@@ -224,7 +231,7 @@ impl Kernel for Tilt<'_> {
             sums[2] = p.times_plus(value, sums[2]);
             sums[3] = pq.times_plus(one, sums[3]);
             sums[4] = pqr.times_plus(one, sums[4]);
-            sums[5] = pqr.times_plus(value, sums[5]);
+            sums[5] = p.times_plus(variance, pqr.times_plus(value, sums[5]));
         }
         let [cumulant, drawn, statistic, spread, cross, square] = sums.map(Vector::total);
         GroupSums { cumulant, drawn, statistic, spread, cross, square }
