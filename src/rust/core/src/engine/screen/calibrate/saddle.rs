@@ -54,6 +54,9 @@ pub(super) struct Saddle {
     pub exponent: f64,
     /// Of the statistic at the tilt, given the numbers drawn.
     pub variance: f64,
+    /// Newton's step of t, and where it starts.
+    step: Vec<f64>,
+    from: Vec<f64>,
 }
 
 /// Over a group's cells, p the tilted probability of being drawn.
@@ -93,52 +96,60 @@ impl Saddle {
         self.exponent -= base;
     }
 
+    /// Newton's method with steps halved until they go down enough; t alone
+    /// moves where there is no tilt to find.
     fn descend(&mut self, problem: &Problem<'_>, tilt: bool) {
-        let mut value = self.look(problem, self.s, None);
-        let mut trial = vec![0.0; self.t.len()];
+        self.step.resize(self.t.len(), 0.0);
+        self.exponent = self.look(problem);
         for _ in 0..MAX_ITERATIONS {
-            let (ds, decrement) = self.newton(problem, tilt, &mut trial);
-            if decrement.is_nan() || decrement < DECREMENT {
-                break;
+            let (ds, decrement) = self.newton(problem, tilt);
+            // Not finite where the statistic is beyond what can be attained, and
+            // the tilt has left one value only.
+            if !decrement.is_finite() || decrement < DECREMENT {
+                return;
             }
+            let s = self.s;
+            self.from.clone_from(&self.t);
             let mut share = 1.0;
-            let (s, t) = (self.s, self.t.clone());
             loop {
-                let at: Vec<f64> = t.iter().zip(&trial).map(|(t, dt)| t + share * dt).collect();
-                let tried = self.look(problem, s + share * ds, Some(&at));
-                if tried <= value - 0.1 * share * decrement {
-                    value = tried;
+                self.go(s, ds, share);
+                let value = self.look(problem);
+                if value <= self.exponent - 0.1 * share * decrement {
+                    self.exponent = value;
                     break;
                 }
                 share *= 0.5;
                 if share < 1e-6 {
-                    self.exponent = self.look(problem, s, Some(&t));
+                    self.go(s, ds, 0.0);
+                    self.look(problem);
                     return;
                 }
             }
         }
-        self.exponent = value;
     }
 
-    /// Goes to a point, and sums there. Returns what is to be minimised.
-    fn look(&mut self, problem: &Problem<'_>, s: f64, t: Option<&[f64]>) -> f64 {
-        self.s = s;
-        if let Some(t) = t {
-            self.t.copy_from_slice(t);
+    fn go(&mut self, s: f64, ds: f64, share: f64) {
+        self.s = s + share * ds;
+        for ((t, from), step) in self.t.iter_mut().zip(&self.from).zip(&self.step) {
+            *t = from + share * step;
         }
+    }
+
+    /// Sums at s and t. Returns what is to be minimised.
+    fn look(&mut self, problem: &Problem<'_>) -> f64 {
         self.sums.clear();
-        let mut value = -s * problem.statistic;
+        let mut value = -self.s * problem.statistic;
         for (group, &t) in problem.groups.iter().zip(&self.t) {
-            let sums = group_sums(problem.atoms, &group.atoms, s, t);
+            let sums = group_sums(problem.atoms, &group.atoms, self.s, t);
             value += sums.cumulant - group.drawn.unwrap_or(0.0) * t;
             self.sums.push(sums);
         }
         value
     }
 
-    /// Newton's step of s, and of t into `dt`; the squared length of both in
-    /// the Hessian's norm. Leaves the variance behind.
-    fn newton(&mut self, problem: &Problem<'_>, tilt: bool, dt: &mut [f64]) -> (f64, f64) {
+    /// Newton's step of s, and the squared length of the whole step in the
+    /// Hessian's norm. Leaves the step of t and the variance behind.
+    fn newton(&mut self, problem: &Problem<'_>, tilt: bool) -> (f64, f64) {
         let mut gradient = -problem.statistic;
         let mut variance = 0.0;
         let mut decrement = 0.0;
@@ -157,7 +168,7 @@ impl Saddle {
         if tilt {
             decrement += gradient * gradient / variance;
         }
-        for ((group, sums), dt) in problem.groups.iter().zip(&self.sums).zip(dt) {
+        for ((group, sums), dt) in problem.groups.iter().zip(&self.sums).zip(&mut self.step) {
             *dt = match group.drawn {
                 Some(drawn) => -(sums.drawn - drawn + sums.cross * ds) / sums.spread,
                 None => 0.0,
@@ -235,5 +246,51 @@ impl Kernel for Tilt<'_> {
         }
         let [cumulant, drawn, statistic, spread, cross, square] = sums.map(Vector::total);
         GroupSums { cumulant, drawn, statistic, spread, cross, square }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Two strata of 60 and 100 cells, of which 20 and 5 are drawn.
+    fn problem(atoms: &mut Atoms, statistic: f64) -> (Vec<Group>, f64) {
+        atoms.clear();
+        for (n, scale) in [(60, 1.0), (100, 0.3)] {
+            for i in 0..n {
+                atoms.push(scale * f64::from(i * 7 % 11 - 5), 0.01, 1.0, 0.0);
+            }
+            atoms.end_group();
+        }
+        let group = |index: usize, cells, drawn| {
+            let atoms = atoms.groups[index].clone();
+            Group { index, atoms, cells, drawn: Some(drawn) }
+        };
+        (vec![group(0, 60.0, 20.0), group(1, 100.0, 5.0)], statistic)
+    }
+
+    #[test]
+    fn the_statistic_is_expected_at_its_tilt() {
+        let mut atoms = Atoms::default();
+        for statistic in [-60.0, -15.0, 4.0, 33.0, 70.0] {
+            let (groups, statistic) = problem(&mut atoms, statistic);
+            let problem =
+                Problem { atoms: &atoms, groups: &groups, statistic, mean: 0.0, variance: 150.0 };
+            let mut saddle = Saddle::default();
+            saddle.find(&problem, 1e-6);
+            let expected: f64 = saddle.sums.iter().map(|sums| sums.statistic).sum();
+            let near = 0.02 * saddle.variance.sqrt();
+            assert!((expected - statistic).abs() < near, "{expected}, not {statistic}");
+            for (sums, group) in saddle.sums.iter().zip(&groups) {
+                let short = sums.drawn - group.drawn.unwrap();
+                assert!(short.abs() < 0.02 * sums.spread.sqrt(), "{}", sums.drawn);
+            }
+            // Moving along s alone costs half the variance times the square.
+            let at = saddle.exponent;
+            saddle.find(&problem, 1.01 * saddle.s.abs());
+            let cost = saddle.exponent - at;
+            let want = 0.5 * saddle.variance * (0.01 * saddle.s / 1.01).powi(2);
+            assert!((cost - want).abs() < 0.1 * want + 1e-4, "{cost}, not {want}");
+        }
     }
 }
