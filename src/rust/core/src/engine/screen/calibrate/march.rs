@@ -2,6 +2,7 @@
 //! complex plane, node after node, relative to its value on the real axis.
 
 use super::atoms::Atoms;
+use super::factor::{FEW_DRAWN, FEW_DRAWN_ODDS, Factor, Heavy};
 use super::saddle::{Group, GroupSums, Problem, Saddle};
 use super::tiny::Tiny;
 use crate::simd::{Kernel, LANES, Vector, run};
@@ -12,10 +13,6 @@ use std::ops::Range;
 /// what is left out is below 3e-7 of the number of cells drawn.
 const FEW_TERMS: f64 = 0.04;
 const MANY_TERMS: f64 = 0.2;
-/// The generating function is nowhere larger than on the real axis; its log may
-/// be so by rounding and by the approximation.
-const IMPOSSIBLE: f64 = 0.05;
-
 /// Atoms at the current node, y e^(i u r) where r has no variance, each turning
 /// by e^(i h r) a node; where it has one, they are damped as well.
 #[derive(Default)]
@@ -40,17 +37,6 @@ pub(super) struct Light {
     cells: Vec<f64>,
 }
 
-struct Heavy {
-    /// r + s v, and v.
-    value: f64,
-    variance: f64,
-    cells: f64,
-    /// log y on the real axis.
-    log: f64,
-    odds: c64,
-    turn: Turning,
-}
-
 /// What an atom is multiplied by from one node to the next: less and less where
 /// it has a variance v, since exp(-u² v / 2) falls by exp(-h² v (k + 1/2)) from
 /// node k to the next.
@@ -65,22 +51,6 @@ impl Turning {
         let damping = (-step * step * variance).exp();
         Self { now: c64::cis(step * value) * damping.sqrt(), damping }
     }
-}
-
-/// What a group multiplies the generating function by.
-struct Factor {
-    light: Range<usize>,
-    heavy: Range<usize>,
-    many_terms: bool,
-    drawn: Option<f64>,
-    /// K and the spread on the real axis.
-    cumulant: f64,
-    spread: f64,
-    /// How far t is from its value on the real axis, here and a node before.
-    shift: c64,
-    before: c64,
-    /// sqrt(spread here / spread on the real axis), continued along the line.
-    root: c64,
 }
 
 impl Line {
@@ -98,27 +68,34 @@ impl Line {
                 log_factor += tiny.log_mass_ratio();
                 self.tiny.push(tiny);
             } else {
-                self.add(problem.atoms, group, saddle.s, t, sums);
-                if let Some(untilted) = group.untilted_spread() {
-                    log_factor -= 0.5 * (sums.spread / untilted).ln();
-                }
+                let exact = self.add(problem.atoms, group, saddle.s, t, sums);
+                let untilted = group.untilted_spread().filter(|_| !exact);
+                log_factor -= untilted.map_or(0.0, |spread| 0.5 * (sums.spread / spread).ln());
             }
         }
         log_factor
     }
 
-    fn add(&mut self, atoms: &Atoms, group: &Group, s: f64, t: f64, sums: &GroupSums) {
+    /// Returns whether the group's factor will be exact.
+    fn add(&mut self, atoms: &Atoms, group: &Group, s: f64, t: f64, sums: &GroupSums) -> bool {
         let (light, heavy) = (self.light.re.len(), self.heavy.len());
         let mut largest = 0.0f64;
+        let log_odds = |i: usize| {
+            let half = 0.5 * s * atoms.variance[i];
+            atoms.log_odds[i] + t + s * (atoms.value[i] + half)
+        };
+        let few = group.drawn.is_some_and(|m| m <= FEW_DRAWN);
+        let mut filled = group.atoms.clone().filter(|&i| atoms.cells[i] > 0.0);
+        let exact = few && filled.all(|i| log_odds(i) < FEW_DRAWN_ODDS.ln());
         for i in group.atoms.clone() {
             let (cells, variance) = (atoms.cells[i], atoms.variance[i]);
             if cells == 0.0 {
                 continue;
             }
-            let log = atoms.log_odds[i] + t + s * (atoms.value[i] + 0.5 * s * variance);
+            let log = log_odds(i);
             let value = atoms.value[i] + s * variance;
             let turn = Turning::new(value, variance, self.step);
-            if log < MANY_TERMS.ln() {
+            if exact || log < MANY_TERMS.ln() {
                 self.light.push(log.exp(), cells, turn);
                 largest = largest.max(log.exp());
             } else {
@@ -127,17 +104,15 @@ impl Line {
             }
         }
         self.light.fill_vector();
-        self.factors.push(Factor {
-            light: light..self.light.re.len(),
-            heavy: heavy..self.heavy.len(),
-            many_terms: largest > FEW_TERMS,
-            drawn: group.drawn,
-            cumulant: sums.cumulant,
-            spread: sums.spread,
-            shift: c64::ZERO,
-            before: c64::ZERO,
-            root: c64::ONE,
-        });
+        self.factors.push(Factor::new(
+            group,
+            sums,
+            light..self.light.re.len(),
+            heavy..self.heavy.len(),
+            if exact { group.drawn > Some(4.0) } else { largest > FEW_TERMS },
+            exact,
+        ));
+        exact
     }
 
     /// Goes one node up.
@@ -157,97 +132,16 @@ impl Line {
         let (mut exponent, mut factor) = (c64::ZERO, c64::ONE);
         for group in &mut self.factors {
             let sums = self.light.power_sums(group.light.clone(), group.many_terms);
-            exponent += group.exponent(&sums, &self.heavy[group.heavy.clone()], u);
-            factor *= group.root;
+            let heavy = &self.heavy[group.heavy.clone()];
+            let Some((of_group, times)) = group.value(&sums, heavy, u) else {
+                return c64::ZERO;
+            };
+            exponent += of_group;
+            factor *= times;
         }
         let tiny: c64 = self.tiny.iter_mut().map(Tiny::value).product();
-        if exponent.re == f64::NEG_INFINITY {
-            return c64::ZERO;
-        }
-        exponent.exp() / factor * tiny
+        exponent.exp() * factor * tiny
     }
-}
-
-impl Factor {
-    /// K - m t at the complex saddle of t, less its value on the real axis.
-    fn exponent(&mut self, powers: &[c64; 8], heavy: &[Heavy], u: f64) -> c64 {
-        let Some(drawn) = self.drawn else {
-            return look(powers, heavy, u, c64::ZERO).0 - self.cumulant;
-        };
-        // Along the line, or, where that is lost, from what would be right if no
-        // cell were drawn with a high probability.
-        let along = self.shift + self.shift - self.before;
-        let afresh = || -(look(powers, heavy, u, c64::ZERO).1 / drawn).ln();
-        let found =
-            self.solve(powers, heavy, u, along).or_else(|| self.solve(powers, heavy, u, afresh()));
-        found.unwrap_or_else(|| {
-            // Only where the generating function is next to nothing.
-            (self.shift, self.before, self.root) = (c64::ZERO, c64::ZERO, c64::ONE);
-            c64::new(f64::NEG_INFINITY, 0.0)
-        })
-    }
-
-    /// The same, by Newton's method from a shift of t; None where it does not
-    /// get there, or to something impossible.
-    fn solve(&mut self, powers: &[c64; 8], heavy: &[Heavy], u: f64, from: c64) -> Option<c64> {
-        let drawn = self.drawn?;
-        let mut shift = from;
-        for _ in 0..8 {
-            let (cumulant, mean, spread) = look(powers, heavy, u, shift);
-            let short = mean - drawn;
-            let step = short / spread;
-            // Newton's step squared is what the exponent is off by.
-            let off = short * step;
-            if off.norm_sqr() < 1e-6 {
-                let exponent = cumulant - self.cumulant - shift * drawn - off * 0.5;
-                let mut root = (spread / self.spread).sqrt();
-                if root.re * self.root.re + root.im * self.root.im < 0.0 {
-                    root = -root;
-                }
-                if exponent.re - root.norm().ln() > IMPOSSIBLE {
-                    return None;
-                }
-                (self.before, self.shift, self.root) = (self.shift, shift, root);
-                return Some(exponent);
-            }
-            shift -= step / step.norm().max(1.0);
-        }
-        None
-    }
-}
-
-/// K, its first and its second derivative with respect to t, `shift` away from
-/// where the atoms are.
-#[inline]
-fn look(powers: &[c64; 8], heavy: &[Heavy], u: f64, shift: c64) -> (c64, c64, c64) {
-    let turn = if shift == c64::ZERO { c64::ONE } else { shift.exp() };
-    let (mut cumulant, mut mean, mut spread) = (c64::ZERO, c64::ZERO, c64::ZERO);
-    let mut power = -c64::ONE;
-    for (k, sum) in powers.iter().enumerate() {
-        power *= -turn;
-        let term = power * sum;
-        let k = (k + 1) as f64;
-        cumulant += term / k;
-        mean += term;
-        spread += term * k;
-    }
-    for atom in heavy {
-        let y = turn * atom.odds;
-        let inverse = (y + 1.0).inv();
-        let share = y * inverse;
-        // Continuous along the line, as log(1 + y) is not where |y| > 1.
-        let log = if y.norm_sqr() <= 1.0 {
-            (y + 1.0).ln()
-        } else {
-            c64::new(atom.log - 0.5 * u * u * atom.variance, u * atom.value)
-                + shift
-                + (y.inv() + 1.0).ln()
-        };
-        cumulant += log * atom.cells;
-        mean += share * atom.cells;
-        spread += share * inverse * atom.cells;
-    }
-    (cumulant, mean, spread)
 }
 
 impl Light {

@@ -36,6 +36,18 @@ impl Group {
         self.drawn.map_or(0.0, |m| (m / (self.cells - m)).ln())
     }
 
+    /// min over t of K(0, t) - m t.
+    pub fn untilted(&self) -> f64 {
+        let m = self.drawn.unwrap_or(0.0);
+        -self.cells * (-m / self.cells).ln_1p() - m * self.log_odds()
+    }
+
+    /// The log of the number of subsets to draw.
+    pub fn log_subsets(&self) -> f64 {
+        let m = self.drawn.unwrap_or(0.0) as u64;
+        (0..m).map(|i| ((self.cells - i as f64) / (i + 1) as f64).ln()).sum()
+    }
+
     /// Variance of the number of cells that would be drawn each for itself.
     /// None where they are.
     pub fn untilted_spread(&self) -> Option<f64> {
@@ -181,7 +193,7 @@ impl Saddle {
 /// What is minimised, without a tilt.
 fn base(problem: &Problem<'_>) -> f64 {
     let of_group = |group: &Group| match group.drawn {
-        Some(m) => -group.cells * (-m / group.cells).ln_1p() - m * group.log_odds(),
+        Some(_) => group.untilted(),
         None => group_sums(problem.atoms, &group.atoms, 0.0, 0.0).cumulant,
     };
     problem.groups.iter().map(of_group).sum()
