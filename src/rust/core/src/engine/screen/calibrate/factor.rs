@@ -1,14 +1,9 @@
 //! What one group of cells multiplies the generating function by.
 //!
 //! Where a number m of its cells is drawn, the factor is a coefficient of a
-//! polynomial of degree n: by a saddlepoint in t, with the second term of its
-//! expansion,
-//!
-//! exp(K(s, t) - m t) / sqrt(2 pi K'') (1 + k4 / (8 K''²) - 5 k3² / (24 K''³)),
-//!
-//! K'', k3, k4 the derivatives of K with respect to t, over the same without a
-//! tilt; or, where m is at most [`FEW_DRAWN`], exactly: Newton's identities give
-//! the coefficient from sums of powers.
+//! polynomial: by a saddlepoint in t, exp(K(s, t) - m t) / sqrt(K''), over the
+//! same without a tilt; or, where m is at most [`FEW_DRAWN`], exactly: Newton's
+//! identities give the coefficient from sums of powers.
 
 use super::march::Turning;
 use super::saddle::{Group, GroupSums};
@@ -46,8 +41,6 @@ pub(super) struct Factor {
     /// K and K'' on the real axis.
     cumulant: f64,
     spread: f64,
-    /// The second term without a tilt.
-    untilted: c64,
     /// How far t is from its value on the real axis, here and a node before.
     shift: c64,
     before: c64,
@@ -61,8 +54,6 @@ struct Derivatives {
     cumulant: c64,
     mean: c64,
     spread: c64,
-    third: c64,
-    fourth: c64,
 }
 
 impl Factor {
@@ -74,13 +65,6 @@ impl Factor {
         many_terms: bool,
         exact: bool,
     ) -> Self {
-        let untilted = group.drawn.map_or(c64::ONE, |m| {
-            let f = m / group.cells;
-            let spread = m * (1.0 - f);
-            let third = spread * (1.0 - 2.0 * f);
-            let fourth = spread * (1.0 - 6.0 * f * (1.0 - f));
-            second_term(spread.into(), third.into(), fourth.into())
-        });
         Self {
             light,
             heavy,
@@ -89,7 +73,6 @@ impl Factor {
             exact: exact.then(|| group.untilted() - group.log_subsets() - sums.cumulant),
             cumulant: sums.cumulant,
             spread: sums.spread,
-            untilted,
             shift: c64::ZERO,
             before: c64::ZERO,
             root: c64::ONE,
@@ -148,8 +131,7 @@ impl Factor {
                     return None;
                 }
                 (self.before, self.shift, self.root) = (self.shift, shift, root);
-                let second = second_term(at.spread, at.third, at.fourth) / self.untilted;
-                return Some((exponent, second / root));
+                return Some((exponent, root.inv()));
             }
             shift -= step / step.norm().max(1.0);
         }
@@ -171,13 +153,6 @@ fn coefficient(powers: &[c64; 8], m: usize) -> c64 {
     e[m]
 }
 
-/// 1 + k4 / (8 K''²) - 5 k3² / (24 K''³), or 1 where that is no small correction.
-fn second_term(spread: c64, third: c64, fourth: c64) -> c64 {
-    let square = spread * spread;
-    let term = fourth / (square * 8.0) - third * third * 5.0 / (square * spread * 24.0);
-    if term.norm_sqr() < 0.1 { c64::ONE + term } else { c64::ONE }
-}
-
 impl Derivatives {
     /// `shift` away from where the atoms are.
     #[inline]
@@ -192,8 +167,6 @@ impl Derivatives {
             sums.cumulant += term / k;
             sums.mean += term;
             sums.spread += term * k;
-            sums.third += term * (k * k);
-            sums.fourth += term * (k * k * k);
         }
         for atom in heavy {
             let y = turn * atom.odds;
@@ -207,12 +180,9 @@ impl Derivatives {
                     + shift
                     + (y.inv() + 1.0).ln()
             };
-            let pq = p * inverse * atom.cells;
             sums.cumulant += log * atom.cells;
             sums.mean += p * atom.cells;
-            sums.spread += pq;
-            sums.third += pq * (inverse - p);
-            sums.fourth += pq * (c64::ONE - p * inverse * 6.0);
+            sums.spread += p * inverse * atom.cells;
         }
         sums
     }

@@ -8,7 +8,8 @@ use super::saddle::{Group, Problem};
 use super::tiny::TINY;
 use super::{Scratch, Tails};
 
-/// Bins that a population may have, and for each of its strata more.
+/// Bins that a population may have, and for each of its strata more; cells of
+/// strata that are exact are not counted.
 const BINS: usize = 56;
 const BINS_A_STRATUM: usize = 8;
 
@@ -42,20 +43,23 @@ impl Population {
         let sd = (squares / residuals.len().max(1) as f64).sqrt();
         let (mut bins, mut first, mut owner) = (vec![], vec![], vec![]);
         let grid = Grid::new(sd);
+        let mut wanted = BINS;
         for (stratum, cells) in by_stratum.iter().enumerate() {
             let start = bins.len();
             if cells.len() <= TINY {
                 // Never merged: each cell is the first of a list.
                 bins.extend(cells.iter().map(|&r| Bin::of(&[r])));
                 first.resize(bins.len(), true);
+                wanted += cells.len();
             } else {
                 bins.extend(on_grid(&grid, cells));
                 first.resize(bins.len(), false);
                 first[start] = true;
+                wanted += BINS_A_STRATUM;
             }
             owner.resize(bins.len(), stratum);
         }
-        let (place, merged) = merge(&bins, &first, BINS + BINS_A_STRATUM * all.len());
+        let (place, merged) = merge(&bins, &first, wanted);
         let mut atoms = Atoms::default();
         let mut next = 0;
         for (stratum, whole) in all.iter().enumerate() {
