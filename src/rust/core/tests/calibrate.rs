@@ -249,38 +249,76 @@ fn long_hard_cases_agree_with_resampling() {
     }
 }
 
+/// Microseconds a call, over some calls.
+fn each(mut call: impl FnMut()) -> f64 {
+    let start = Instant::now();
+    let calls = 200;
+    (0..calls).for_each(|_| call());
+    1e6 * start.elapsed().as_secs_f64() / f64::from(calls)
+}
+
 #[test]
 #[ignore = "prints timings"]
 fn timing() {
+    let n = 200_000;
+    let mut scratch = Scratch::new();
     for mean in [0.01, 0.03, 0.1, 0.3, 1.0, 10.0] {
-        let n = 200_000;
-        let residuals = residuals(mean, n, 0.4, 11);
+        let r = residuals(mean, n, 0.4, 11);
         let start = Instant::now();
-        let population = Population::new(&residuals, None);
-        let made = start.elapsed().as_secs_f64();
-        let mut line = format!("mean {mean}: population {:.2} ms;", 1e3 * made);
+        let population = Population::new(&r, None);
+        let mut line = format!("{:.1} ms;", 1e3 * start.elapsed().as_secs_f64());
+        let (mut rng, mut pool) = (Fast(5), r.clone());
         for m in [30, 100, 500, 2000] {
-            let mut rng = Fast(5);
-            let mut pool = residuals.clone();
-            let sums: Vec<f64> = (0..500).map(|_| permuted(&mut pool, m, &mut rng)).collect();
-            let mut scratch = Scratch::new();
-            let start = Instant::now();
-            for t in &sums {
-                std::hint::black_box(population.permutation(&[m], *t, &mut scratch));
-            }
-            let each = start.elapsed().as_secs_f64() / sums.len() as f64;
-            line += &format!("  m {m}: {:.1} us", 1e6 * each);
+            let time = each(|| {
+                let t = permuted(&mut pool[..20 * m], m, &mut rng);
+                std::hint::black_box(population.permutation(&[m], t, &mut scratch));
+            });
+            line += &format!("  m {m}: {time:.1} us");
         }
-        println!("{line}");
+        let stratum: Vec<u16> = (0..n).map(|i| (i % 30) as u16).collect();
+        let strata = Population::new(&r, Some((&stratum, 30)));
+        for m in [1, 16] {
+            let time = each(|| {
+                let t = permuted(&mut pool[..2000], 30 * m, &mut rng);
+                std::hint::black_box(strata.permutation(&[m; 30], t, &mut scratch));
+            });
+            line += &format!("  30 strata, m {}: {time:.1} us", 30 * m);
+        }
+        let few = Population::new(&r[..2000], None);
+        for m in [100, 500] {
+            let time = each(|| {
+                let t = permuted(&mut pool[..2000], m, &mut rng);
+                std::hint::black_box(few.permutation(&[m], t, &mut scratch));
+            });
+            line += &format!("  m {m} of 2000: {time:.1} us");
+        }
+        let start = Instant::now();
+        let binned = BinnedResiduals::new(&r);
+        line += &format!("  binned {:.1} ms;", 1e3 * start.elapsed().as_secs_f64());
+        let p = probabilities(n, 500, 0.5, 3);
+        let time = each(|| {
+            std::hint::black_box(binned.conditional(&p, 1.0, &mut scratch));
+        });
+        line += &format!("  conditional: {time:.1} us");
+        let sd = (r.iter().map(|r| r * r).sum::<f64>() / n as f64 * 500.0).sqrt();
+        for away in [-6.0, 6.0, 12.0, 20.0] {
+            let mut tails = None;
+            let time =
+                each(|| tails = Some(population.permutation(&[500], away * sd, &mut scratch)));
+            line += &format!("  p {:.0e}: {time:.1} us", tails.unwrap().two_sided());
+        }
+        println!("mean {mean}: population {line}");
     }
 }
 
-/// All subsets of m of the cells.
+/// Over all subsets of m cells.
 fn every_sum(residuals: &[f64], m: usize) -> Vec<f64> {
-    let n = residuals.len();
-    let subsets = (0u32..1 << n).filter(|subset| subset.count_ones() as usize == m);
-    let sum = |subset: u32| (0..n).filter(|i| subset >> i & 1 == 1).map(|i| residuals[i]).sum();
-    subsets.map(sum).collect()
+    let Some((first, rest)) = residuals.split_first().filter(|_| m > 0) else {
+        return if m == 0 { vec![0.0] } else { vec![] };
+    };
+    let mut sums = every_sum(rest, m);
+    sums.extend(every_sum(rest, m - 1).iter().map(|sum| sum + first));
+    sums
 }
 
 /// Tail with half of what equals the statistic.
@@ -309,6 +347,27 @@ fn tiny_populations_agree_with_all_subsets() {
                     (population.permutation(&[m], t, &mut scratch), mid_upper(&sums, t));
                 let off = (got.upper - want).abs();
                 assert!(off < 0.02 * want.min(1.0 - want) + 0.004, "{n} {m} {t}: {got:?} {want}");
+            }
+        }
+    }
+}
+
+/// Populations with a few more cells than those that are exact: here the
+/// saddlepoint in the number of cells is put to the test.
+#[test]
+fn small_populations_agree_with_all_subsets() {
+    for (n, m) in [(30, 4), (25, 20), (25, 7), (26, 9)] {
+        for seed in 0..2 {
+            let r = residuals(2.0, n, 0.4, seed);
+            let population = Population::new(&r, None);
+            let mut sums = every_sum(&r, m);
+            sums.sort_by(f64::total_cmp);
+            for share in [0.002, 0.01, 0.1, 0.5, 0.9, 0.99, 0.998] {
+                let t = sums[(sums.len() as f64 * share) as usize];
+                let got = population.permutation(&[m], t, &mut Scratch::new());
+                let want = mid_upper(&sums, t);
+                let off = (got.upper - want).abs() / want.min(1.0 - want);
+                assert!(off < 0.1, "{n} {m} {t}: {got:?} {want}");
             }
         }
     }
@@ -350,7 +409,7 @@ fn permutations_agree_with_resampling() {
 
 #[test]
 fn conditional_resampling_agrees_with_resampling() {
-    for (mean, m, slope) in [(0.03, 40, 0.5), (1.0, 40, 2.0), (0.3, 300, 1.0)] {
+    for (mean, m, slope) in [(0.03, 40, 0.5), (1.0, 40, 2.0), (0.3, 100, 1.0)] {
         let r = residuals(mean, 3000, 0.4, 3);
         let probabilities = probabilities(3000, m, slope, 4);
         assert_close(&Scheme::Conditional(probabilities), &r, "conditional");
@@ -393,7 +452,7 @@ fn assert_uniform(means: &[f64], ms: &[usize], alphas: &[f64], genes: u64, pairs
 
 #[test]
 fn permuted_memberships_have_uniform_p_values() {
-    assert_uniform(&[0.01, 0.1, 1.0, 10.0], &[30, 200], &[0.05, 0.01, 1e-3], 20, 1500);
+    assert_uniform(&[0.01, 0.1, 1.0, 10.0], &[30, 200], &[0.05, 0.01, 1e-3], 20, 1000);
 }
 
 #[test]
@@ -408,8 +467,8 @@ fn long_permuted_memberships_have_uniform_p_values() {
 #[test]
 fn far_tails_are_positive_and_monotone() {
     let mut scratch = Scratch::new();
-    for (mean, m) in [(0.02, 50), (1.0, 100), (10.0, 400)] {
-        let r = residuals(mean, 5000, 0.4, 9);
+    for (mean, m, sd) in [(0.02, 50, 0.4), (1.0, 100, 0.0), (10.0, 400, 0.4)] {
+        let r = residuals(mean, 5000, sd, 9);
         let population = Population::new(&r, None);
         let binned = BinnedResiduals::new(&r);
         let probabilities = vec![m as f64 / 5000.0; 5000];
@@ -418,7 +477,7 @@ fn far_tails_are_positive_and_monotone() {
         let least: f64 = sorted[..m].iter().sum();
         let most: f64 = sorted[5000 - m..].iter().sum();
         let (mut before, mut before_conditional) = (1.0, 1.0);
-        for step in -40..=440 {
+        for step in (-40..=440).step_by(4) {
             let t = least + (most - least) * f64::from(step) / 400.0;
             let tails = population.permutation(&[m], t, &mut scratch);
             let conditional = binned.conditional(&probabilities, t, &mut scratch);
@@ -449,6 +508,8 @@ fn what_resampling_does_not_change_has_no_tails() {
     assert_eq!(BinnedResiduals::new(&r).conditional(&[0.0; 500], 0.0, &mut scratch), half);
     let certain = BinnedResiduals::new(&r).conditional(&[1.0; 500], all, &mut scratch);
     assert!((certain.lower - 0.5).abs() < 1e-3, "{certain:?}");
+    let lost = population.permutation(&[20], f64::NAN, &mut scratch);
+    assert!(lost.lower.is_nan() && lost.upper.is_nan());
     let none = Population::new(&[], None);
     assert_eq!(none.permutation(&[0], 0.0, &mut scratch), half);
 }

@@ -50,7 +50,7 @@ impl BinnedResiduals {
         first.iter_mut().take(1).for_each(|first| *first = true);
         let (place, merged) = merge(&bins, &first, BINS);
         let mut atoms = Atoms::default();
-        merged.iter().for_each(|bin| atoms.push_bin(bin, 0.0));
+        merged.iter().for_each(|bin| atoms.push(bin.mean, bin.variance(), bin.cells, 0.0));
         atoms.end_group();
         Self {
             residuals: residuals.to_vec(),
@@ -103,21 +103,15 @@ impl BinnedResiduals {
     }
 }
 
-/// Two values with the cells' mean and variance, weighted by probability; of a
+/// An atom with the cells' mean and variance, weighted by probability; of a
 /// number and a probability that give their sums of probabilities and of
 /// squares. Returns the mean, and the sum of squares weighted by probability.
 fn push(atoms: &mut Atoms, &[sum, first, second, squared]: &Sums) -> (f64, f64) {
     let probability = (squared / sum).min(1.0 - 1e-12);
-    let cells = sum / probability;
     let log_odds = (probability / (1.0 - probability)).ln();
     let mean = first / sum;
     let variance = second / sum - mean * mean;
-    if variance > 1e-12 * mean * mean {
-        let sd = variance.sqrt();
-        atoms.push(mean - sd, 0.5 * cells, log_odds);
-        atoms.push(mean + sd, 0.5 * cells, log_odds);
-    } else {
-        atoms.push(mean, cells, log_odds);
-    }
+    let variance = if variance > 1e-12 * mean * mean { variance } else { 0.0 };
+    atoms.push(mean, variance, sum / probability, log_odds);
     (mean, second)
 }

@@ -30,8 +30,11 @@ const NEGLIGIBLE: f64 = 6.0;
 /// The log of the smallest probability that is told apart.
 const SMALLEST: f64 = -708.0;
 
-/// Both tails at the problem's statistic.
+/// Both tails at the problem's statistic; not numbers where it is not finite.
 pub(super) fn tails(problem: &Problem<'_>, ripple: &Ripple, scratch: &mut Scratch) -> Tails {
+    if !problem.statistic.is_finite() {
+        return Tails { lower: f64::NAN, upper: f64::NAN };
+    }
     let sd = problem.variance.sqrt();
     let Scratch { saddle, line, .. } = scratch;
     saddle.find(problem, LEAST_TILT / sd);

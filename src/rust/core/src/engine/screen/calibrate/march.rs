@@ -2,6 +2,7 @@
 //! complex plane, node after node, relative to its value on the real axis.
 
 use super::atoms::Atoms;
+use super::factor::{FEW_DRAWN, FEW_DRAWN_ODDS, Factor, Heavy};
 use super::saddle::{Group, GroupSums, Problem, Saddle};
 use super::tiny::Tiny;
 use crate::simd::{Kernel, LANES, Vector, run};
@@ -12,11 +13,8 @@ use std::ops::Range;
 /// what is left out is below 3e-7 of the number of cells drawn.
 const FEW_TERMS: f64 = 0.04;
 const MANY_TERMS: f64 = 0.2;
-/// The generating function is nowhere larger than on the real axis; its log may
-/// be so by rounding and by the approximation.
-const IMPOSSIBLE: f64 = 0.05;
-
-/// Atoms at the current node: y e^(i u r), each turning by e^(i h r) a node.
+/// Atoms at the current node, y e^(i u r) where r has no variance, each turning
+/// by e^(i h r) a node; where it has one, they are damped as well.
 #[derive(Default)]
 pub(super) struct Line {
     light: Light,
@@ -35,32 +33,24 @@ pub(super) struct Light {
     im: Vec<f64>,
     turn_re: Vec<f64>,
     turn_im: Vec<f64>,
+    damping: Vec<f64>,
     cells: Vec<f64>,
 }
 
-struct Heavy {
-    value: f64,
-    cells: f64,
-    /// log y on the real axis.
-    log: f64,
-    odds: c64,
-    turn: c64,
+/// What an atom is multiplied by from one node to the next: less and less where
+/// it has a variance v, since exp(-u² v / 2) falls by exp(-h² v (k + 1/2)) from
+/// node k to the next.
+#[derive(Clone, Copy)]
+pub(super) struct Turning {
+    now: c64,
+    damping: f64,
 }
 
-/// What a group multiplies the generating function by.
-struct Factor {
-    light: Range<usize>,
-    heavy: Range<usize>,
-    many_terms: bool,
-    drawn: Option<f64>,
-    /// K and the spread on the real axis.
-    cumulant: f64,
-    spread: f64,
-    /// How far t is from its value on the real axis, here and a node before.
-    shift: c64,
-    before: c64,
-    /// sqrt(spread here / spread on the real axis), continued along the line.
-    root: c64,
+impl Turning {
+    pub fn new(value: f64, variance: f64, step: f64) -> Self {
+        let damping = (-step * step * variance).exp();
+        Self { now: c64::cis(step * value) * damping.sqrt(), damping }
+    }
 }
 
 impl Line {
@@ -78,52 +68,61 @@ impl Line {
                 log_factor += tiny.log_mass_ratio();
                 self.tiny.push(tiny);
             } else {
-                self.add(problem.atoms, group, saddle.s, t, sums);
-                if let Some(untilted) = group.untilted_spread() {
-                    log_factor -= 0.5 * (sums.spread / untilted).ln();
-                }
+                let exact = self.add(problem.atoms, group, saddle.s, t, sums);
+                let untilted = group.untilted_spread().filter(|_| !exact);
+                log_factor -= untilted.map_or(0.0, |spread| 0.5 * (sums.spread / spread).ln());
             }
         }
         log_factor
     }
 
-    fn add(&mut self, atoms: &Atoms, group: &Group, s: f64, t: f64, sums: &GroupSums) {
+    /// Returns whether the group's factor will be exact.
+    fn add(&mut self, atoms: &Atoms, group: &Group, s: f64, t: f64, sums: &GroupSums) -> bool {
         let (light, heavy) = (self.light.re.len(), self.heavy.len());
         let mut largest = 0.0f64;
+        let log_odds = |i: usize| {
+            let half = 0.5 * s * atoms.variance[i];
+            atoms.log_odds[i] + t + s * (atoms.value[i] + half)
+        };
+        let few = group.drawn.is_some_and(|m| m <= FEW_DRAWN);
+        let mut filled = group.atoms.clone().filter(|&i| atoms.cells[i] > 0.0);
+        let exact = few && filled.all(|i| log_odds(i) < FEW_DRAWN_ODDS.ln());
         for i in group.atoms.clone() {
-            let (value, cells) = (atoms.value[i], atoms.cells[i]);
+            let (cells, variance) = (atoms.cells[i], atoms.variance[i]);
             if cells == 0.0 {
                 continue;
             }
-            let log = atoms.log_odds[i] + t + s * value;
-            let turn = c64::cis(self.step * value);
-            if log < MANY_TERMS.ln() {
+            let log = log_odds(i);
+            let value = atoms.value[i] + s * variance;
+            let turn = Turning::new(value, variance, self.step);
+            if exact || log < MANY_TERMS.ln() {
                 self.light.push(log.exp(), cells, turn);
                 largest = largest.max(log.exp());
             } else {
                 let odds = c64::new(log.min(700.0).exp(), 0.0);
-                self.heavy.push(Heavy { value, cells, log, odds, turn });
+                self.heavy.push(Heavy { value, variance, cells, log, odds, turn });
             }
         }
         self.light.fill_vector();
-        self.factors.push(Factor {
-            light: light..self.light.re.len(),
-            heavy: heavy..self.heavy.len(),
-            many_terms: largest > FEW_TERMS,
-            drawn: group.drawn,
-            cumulant: sums.cumulant,
-            spread: sums.spread,
-            shift: c64::ZERO,
-            before: c64::ZERO,
-            root: c64::ONE,
-        });
+        self.factors.push(Factor::new(
+            group,
+            sums,
+            light..self.light.re.len(),
+            heavy..self.heavy.len(),
+            if exact { group.drawn > Some(4.0) } else { largest > FEW_TERMS },
+            exact,
+        ));
+        exact
     }
 
     /// Goes one node up.
     pub fn advance(&mut self) {
         self.node += 1;
         self.light.turn();
-        self.heavy.iter_mut().for_each(|atom| atom.odds *= atom.turn);
+        for atom in &mut self.heavy {
+            atom.odds *= atom.turn.now;
+            atom.turn.now *= atom.turn.damping;
+        }
         self.tiny.iter_mut().for_each(Tiny::turn);
     }
 
@@ -133,114 +132,36 @@ impl Line {
         let (mut exponent, mut factor) = (c64::ZERO, c64::ONE);
         for group in &mut self.factors {
             let sums = self.light.power_sums(group.light.clone(), group.many_terms);
-            exponent += group.exponent(&sums, &self.heavy[group.heavy.clone()], u);
-            factor *= group.root;
+            let heavy = &self.heavy[group.heavy.clone()];
+            let Some((of_group, times)) = group.value(&sums, heavy, u) else {
+                return c64::ZERO;
+            };
+            exponent += of_group;
+            factor *= times;
         }
         let tiny: c64 = self.tiny.iter_mut().map(Tiny::value).product();
-        if exponent.re == f64::NEG_INFINITY {
-            return c64::ZERO;
-        }
-        exponent.exp() / factor * tiny
+        exponent.exp() * factor * tiny
     }
-}
-
-impl Factor {
-    /// K - m t at the complex saddle of t, less its value on the real axis.
-    fn exponent(&mut self, powers: &[c64; 8], heavy: &[Heavy], u: f64) -> c64 {
-        let Some(drawn) = self.drawn else {
-            return look(powers, heavy, u, c64::ZERO).0 - self.cumulant;
-        };
-        // Along the line, or, where that is lost, from what would be right if no
-        // cell were drawn with a high probability.
-        let along = self.shift + self.shift - self.before;
-        let afresh = || -(look(powers, heavy, u, c64::ZERO).1 / drawn).ln();
-        let found =
-            self.solve(powers, heavy, u, along).or_else(|| self.solve(powers, heavy, u, afresh()));
-        found.unwrap_or_else(|| {
-            // Only where the generating function is next to nothing.
-            (self.shift, self.before, self.root) = (c64::ZERO, c64::ZERO, c64::ONE);
-            c64::new(f64::NEG_INFINITY, 0.0)
-        })
-    }
-
-    /// The same, by Newton's method from a shift of t; None where it does not
-    /// get there, or to something impossible.
-    fn solve(&mut self, powers: &[c64; 8], heavy: &[Heavy], u: f64, from: c64) -> Option<c64> {
-        let drawn = self.drawn?;
-        let mut shift = from;
-        for _ in 0..8 {
-            let (cumulant, mean, spread) = look(powers, heavy, u, shift);
-            let short = mean - drawn;
-            let step = short / spread;
-            // Newton's step squared is what the exponent is off by.
-            let off = short * step;
-            if off.norm_sqr() < 1e-6 {
-                let exponent = cumulant - self.cumulant - shift * drawn - off * 0.5;
-                let mut root = (spread / self.spread).sqrt();
-                if root.re * self.root.re + root.im * self.root.im < 0.0 {
-                    root = -root;
-                }
-                if exponent.re - root.norm().ln() > IMPOSSIBLE {
-                    return None;
-                }
-                (self.before, self.shift, self.root) = (self.shift, shift, root);
-                return Some(exponent);
-            }
-            shift -= step / step.norm().max(1.0);
-        }
-        None
-    }
-}
-
-/// K, its first and its second derivative with respect to t, `shift` away from
-/// where the atoms are.
-#[inline]
-fn look(powers: &[c64; 8], heavy: &[Heavy], u: f64, shift: c64) -> (c64, c64, c64) {
-    let turn = if shift == c64::ZERO { c64::ONE } else { shift.exp() };
-    let (mut cumulant, mut mean, mut spread) = (c64::ZERO, c64::ZERO, c64::ZERO);
-    let mut power = -c64::ONE;
-    for (k, sum) in powers.iter().enumerate() {
-        power *= -turn;
-        let term = power * sum;
-        let k = (k + 1) as f64;
-        cumulant += term / k;
-        mean += term;
-        spread += term * k;
-    }
-    for atom in heavy {
-        let y = turn * atom.odds;
-        let inverse = (y + 1.0).inv();
-        let share = y * inverse;
-        // Continuous along the line, as log(1 + y) is not where |y| > 1.
-        let log = if y.norm_sqr() <= 1.0 {
-            (y + 1.0).ln()
-        } else {
-            c64::new(atom.log, u * atom.value) + shift + (y.inv() + 1.0).ln()
-        };
-        cumulant += log * atom.cells;
-        mean += share * atom.cells;
-        spread += share * inverse * atom.cells;
-    }
-    (cumulant, mean, spread)
 }
 
 impl Light {
     pub fn clear(&mut self) {
-        let Self { re, im, turn_re, turn_im, cells } = self;
-        [re, im, turn_re, turn_im, cells].into_iter().for_each(Vec::clear);
+        let Self { re, im, turn_re, turn_im, damping, cells } = self;
+        [re, im, turn_re, turn_im, damping, cells].into_iter().for_each(Vec::clear);
     }
 
-    pub fn push(&mut self, odds: f64, cells: f64, turn: c64) {
+    pub fn push(&mut self, odds: f64, cells: f64, turn: Turning) {
         self.re.push(odds);
         self.im.push(0.0);
-        self.turn_re.push(turn.re);
-        self.turn_im.push(turn.im);
+        self.turn_re.push(turn.now.re);
+        self.turn_im.push(turn.now.im);
+        self.damping.push(turn.damping);
         self.cells.push(cells);
     }
 
     pub fn fill_vector(&mut self) {
         while !self.re.len().is_multiple_of(LANES) {
-            self.push(0.0, 0.0, c64::ONE);
+            self.push(0.0, 0.0, Turning::new(0.0, 0.0, 0.0));
         }
     }
 
@@ -272,13 +193,16 @@ impl Kernel for Turn<'_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Light { re, im, turn_re, turn_im, .. } = self.0;
+        let Light { re, im, turn_re, turn_im, damping, .. } = self.0;
         for chunk in 0..re.len() / LANES {
             let (a, b) = (V::load(re, chunk), V::load(im, chunk));
             let (c, d) = (V::load(turn_re, chunk), V::load(turn_im, chunk));
             let minus_b = b.times(V::splat(-1.0));
             minus_b.times_plus(d, a.times(c)).store(re, chunk);
             b.times_plus(c, a.times(d)).store(im, chunk);
+            let damping = V::load(damping, chunk);
+            c.times(damping).store(turn_re, chunk);
+            d.times(damping).store(turn_im, chunk);
         }
     }
 }

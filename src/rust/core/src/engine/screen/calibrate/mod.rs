@@ -6,7 +6,7 @@
 //! few values with many cells each (`bins`, `atoms`). Numbers of cells drawn
 //! that are fixed, as in permutations, are conditioned on by a saddlepoint
 //! (Skovgaard 1987; Booth and Butler 1990) at every point of the complex plane
-//! (`saddle`, `march`), or exactly in strata of few cells (`tiny`). Tail
+//! (`saddle`, `march`, `factor`), or exactly in strata of few cells (`tiny`). Tail
 //! probabilities are then integrals along a line through the statistic's own
 //! saddlepoint (`contour`). That takes a dozen nodes where the distribution is
 //! smooth; for genes with few counts, where it has steps, as many as its local
@@ -16,6 +16,7 @@ mod bins;
 mod atoms;
 mod saddle;
 mod tiny;
+mod factor;
 mod march;
 mod ripple;
 mod contour;

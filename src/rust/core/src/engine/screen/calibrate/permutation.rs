@@ -8,8 +8,9 @@ use super::saddle::{Group, Problem};
 use super::tiny::TINY;
 use super::{Scratch, Tails};
 
-/// Bins that a population may have, and for each of its strata more.
-const BINS: usize = 40;
+/// Bins that a population may have, and for each of its strata more; cells of
+/// strata that are exact are not counted.
+const BINS: usize = 56;
 const BINS_A_STRATUM: usize = 8;
 
 /// One gene's residuals, by stratum, in a few values that keep their moments:
@@ -42,26 +43,30 @@ impl Population {
         let sd = (squares / residuals.len().max(1) as f64).sqrt();
         let (mut bins, mut first, mut owner) = (vec![], vec![], vec![]);
         let grid = Grid::new(sd);
+        let mut wanted = BINS;
         for (stratum, cells) in by_stratum.iter().enumerate() {
             let start = bins.len();
             if cells.len() <= TINY {
                 // Never merged: each cell is the first of a list.
                 bins.extend(cells.iter().map(|&r| Bin::of(&[r])));
                 first.resize(bins.len(), true);
+                wanted += cells.len();
             } else {
                 bins.extend(on_grid(&grid, cells));
                 first.resize(bins.len(), false);
                 first[start] = true;
+                wanted += BINS_A_STRATUM;
             }
             owner.resize(bins.len(), stratum);
         }
-        let (place, merged) = merge(&bins, &first, BINS + BINS_A_STRATUM * all.len());
+        let (place, merged) = merge(&bins, &first, wanted);
         let mut atoms = Atoms::default();
         let mut next = 0;
         for (stratum, whole) in all.iter().enumerate() {
             while next < bins.len() && owner[next] == stratum {
                 if next == 0 || place[next] != place[next - 1] {
-                    atoms.push_bin(&merged[place[next]], whole.mean);
+                    let bin = &merged[place[next]];
+                    atoms.push(bin.mean - whole.mean, bin.variance(), bin.cells, 0.0);
                 }
                 next += 1;
             }
@@ -132,7 +137,7 @@ fn exact(cells: &[f64]) -> Bin {
     let n = cells.len() as f64;
     let mean = cells.iter().sum::<f64>() / n.max(1.0);
     let squares = cells.iter().map(|r| (r - mean).powi(2)).sum();
-    Bin { cells: n, mean, squares, cubes: 0.0 }
+    Bin { cells: n, mean, squares }
 }
 
 /// The grid's points that have cells, each at its cells' mean.

@@ -7,9 +7,8 @@
 //! size factors.
 
 use super::atoms::Atoms;
-use super::march::Light;
+use super::march::{Light, Turning};
 use super::saddle::Group;
-use faer::c64;
 
 /// Frequencies are in units of 1 / sd; the grid is geometric up to 1.
 const FIRST: f64 = 0.02;
@@ -47,7 +46,7 @@ impl Ripple {
         }
         load(&mut line, atoms, STEP / sd);
         let mut node = 0;
-        while level < LEVELS {
+        while level <= LEVELS {
             let u = f64::from(node) * STEP;
             if u >= frequency(level - 1) {
                 note(level - 1, &line);
@@ -97,7 +96,35 @@ fn frequency(level: usize) -> f64 {
 /// All values at frequency 0, to turn by `step`.
 fn load(line: &mut Light, atoms: &Atoms, step: f64) {
     line.clear();
-    for (value, cells) in atoms.value.iter().zip(&atoms.cells) {
-        line.push(1.0, *cells, c64::cis(step * value));
+    for ((value, variance), cells) in atoms.value.iter().zip(&atoms.variance).zip(&atoms.cells) {
+        line.push(1.0, *cells, Turning::new(*value, *variance, step));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Zeros and ones, 9 to 1, with this spread.
+    fn reach(sd: f64, drawn: f64) -> f64 {
+        let mut atoms = Atoms::default();
+        atoms.push(-0.1, sd * sd, 900.0, 0.0);
+        atoms.push(0.9, sd * sd, 100.0, 0.0);
+        atoms.end_group();
+        let group =
+            Group { index: 0, atoms: atoms.groups[0].clone(), cells: 1000.0, drawn: Some(drawn) };
+        Ripple::new(&atoms, 0.3).reach(&[group], &[drawn], 6.0)
+    }
+
+    #[test]
+    fn reaches_as_far_as_the_spread_asks_for() {
+        assert_eq!(reach(0.0, 50.0), f64::INFINITY);
+        // 1 - exp(-u² sd² / 2) is left at multiples of 2 pi: for 50 draws too
+        // little up to 8 pi, for 200 up to 2 pi.
+        let multiple = |sd, drawn| reach(sd, drawn) / std::f64::consts::TAU;
+        assert!((3.9..4.6).contains(&multiple(0.02, 50.0)), "{}", multiple(0.02, 50.0));
+        assert!((1.0..1.2).contains(&multiple(0.03, 200.0)), "{}", multiple(0.03, 200.0));
+        // Wide enough not to have a lattice, and many draws: the normal's reach.
+        assert!(reach(0.5, 2000.0) < 0.5);
     }
 }
