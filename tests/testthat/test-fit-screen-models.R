@@ -67,9 +67,9 @@ test_that("pairs at low MOI are fitted as fit_models() fits each", {
     for (reference in reference_kinds()) {
       n <- expect_as_models(
         screen, "perturbation", covariates, family,
-        control = "control", reference = reference
+        control = "control", reference = reference, perturbations = c(1, 4)
       )
-      expect_gt(n, 50)
+      expect_gt(n, 25)
     }
   }
 })
@@ -91,9 +91,9 @@ test_that("pairs at high MOI are fitted as fit_models() fits each", {
     for (reference in reference_kinds()) {
       n <- expect_as_models(
         screen, has, covariates, family,
-        control = "none", reference = reference
+        control = "none", reference = reference, perturbations = c(1, 4)
       )
-      expect_gt(n, 50)
+      expect_gt(n, 25)
     }
   }
 })
@@ -108,9 +108,9 @@ test_that("pairs of a real screen are fitted as fit_models() fits each", {
       n <- expect_as_models(
         screen, "grna_target", formula, family,
         control = "non-targeting", reference = reference,
-        perturbations = c(2, 20)
+        perturbations = if (reference == "control") c(2, 20) else 20
       )
-      expect_gt(n, 12)
+      expect_gt(n, 6)
     }
   }
 })
