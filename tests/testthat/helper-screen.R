@@ -133,3 +133,76 @@ cells_of <- function(request) {
 reference_of <- function(request) {
   request$cells[request$screen$reference_cells + 1L]
 }
+
+# What is compared for pair k: the reference and the perturbed cells.
+compared <- function(request, k) {
+  screen <- request$screen
+  n <- length(request$cells)
+  from <- screen$perturbation_p[k]
+  has <- logical(n)
+  has[screen$perturbation_i[from + seq_len(screen$perturbation_p[k + 1] - from)] + 1L] <- TRUE
+  reference <- logical(n)
+  reference[(screen$reference_cells %||% (seq_len(n) - 1L)) + 1L] <- TRUE
+  list(has = has, used = has | reference, null = reference)
+}
+
+# Pair (g, k) written out at a given theta, with and without the perturbation:
+# everything that fit_screen() may report of it. By Newton's method with halved
+# steps, for stats::glm() diverges where counts are extreme.
+pair_by_hand <- function(made, g, k, theta = Inf) {
+  sets <- compared(made, k)
+  used <- sets$used
+  x <- made$screen$design[used, , drop = FALSE]
+  x <- x[, qr(x)$pivot[seq_len(qr(x)$rank)], drop = FALSE]
+  has <- as.double(sets$has[used])
+  full <- cbind(x, has)
+  y <- as.double(made$counts[g, used])
+  offset <- made$screen$offset[used]
+
+  log_likelihood <- function(mu) {
+    if (is.infinite(theta)) {
+      return(sum(stats::dpois(y, mu, log = TRUE)))
+    }
+    sum(stats::dnbinom(y, size = theta, mu = mu, log = TRUE))
+  }
+  residual <- function(mu) (y - mu) / (1 + mu / theta)
+  expected <- function(mu) crossprod(full * sqrt(mu / (1 + mu / theta)))
+  observed <- function(mu, x = full) {
+    crossprod(x * sqrt(mu * (1 + y / theta)) / (1 + mu / theta))
+  }
+  fit <- function(x, b) {
+    mean <- function(b) exp(offset + as.double(x %*% b))
+    for (step in 1:40) {
+      mu <- mean(b)
+      by <- as.double(solve(observed(mu, x), crossprod(x, residual(mu))))
+      while (max(abs(by)) > 1e-13 && !(log_likelihood(mean(b + by)) >= log_likelihood(mu))) {
+        by <- by / 2
+      }
+      b <- b + by
+      if (max(abs(by)) < 1e-13) break
+    }
+    list(b = b, mu = mean(b))
+  }
+  rate <- function(cells) log(sum(y[cells]) / sum(exp(offset[cells])))
+  p <- ncol(full)
+  null <- fit(x, c(rate(TRUE), double(p - 2)))$mu
+  with <- fit(
+    full, c(rate(has == 0), double(p - 2), rate(has == 1) - rate(has == 0))
+  )
+  mu <- with$mu
+  inverse <- solve(expected(mu))
+  sandwich <- inverse %*% crossprod(full * residual(mu)) %*% inverse
+  estimate <- with$b[p]
+  se <- sqrt(c(
+    expected = inverse[p, p], observed = solve(observed(mu))[p, p],
+    sandwich = sandwich[p, p]
+  ))
+  gain <- max(log_likelihood(mu) - log_likelihood(null), 0)
+  list(
+    estimate = estimate, se = se, cells = used,
+    statistic = c(
+      wald = estimate / se[["expected"]], lrt = sign(estimate) * sqrt(2 * gain),
+      score = sum(has * residual(null)) * sqrt(solve(expected(null))[p, p])
+    )
+  )
+}

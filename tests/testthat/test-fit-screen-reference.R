@@ -1,17 +1,5 @@
 # fit_screen() against stats::glm(), one model a pair.
 
-# What is compared for pair k: the reference and the perturbed cells.
-compared <- function(request, k) {
-  screen <- request$screen
-  n <- length(request$cells)
-  from <- screen$perturbation_p[k]
-  has <- logical(n)
-  has[screen$perturbation_i[from + seq_len(screen$perturbation_p[k + 1] - from)] + 1L] <- TRUE
-  reference <- logical(n)
-  reference[(screen$reference_cells %||% (seq_len(n) - 1L)) + 1L] <- TRUE
-  list(has = has, used = has | reference, null = reference)
-}
-
 # Estimate, standard error and z of one pair.
 slow_pair <- function(request, g, k, family) {
   sets <- compared(request, k)

@@ -135,6 +135,8 @@ impl JointModel<'_> {
     fn dispersion(&self, with: &GeneFit) -> f64 {
         match (self.options.family, self.options.dispersion) {
             (Family::QuasiPoisson, Dispersion::Pair) => with.dispersion,
+            // Reference cells without a count say nothing of it.
+            _ if self.dispersion.is_nan() => with.dispersion,
             _ => self.dispersion,
         }
     }
