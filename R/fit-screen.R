@@ -47,9 +47,11 @@
 #'   towards a trend over the mean.
 #' @param test `"wald"` (default), `"lrt"` for the likelihood ratio, `"score"`,
 #'   or `"calibrated"`: the score against its distribution over resampled
-#'   perturbations.
+#'   perturbations, the probability of a sum of residuals as far from its mean.
 #' @param se Standard errors: from the `"expected"` information (default), as
-#'   [MASS::glm.nb()], from the `"observed"`, or the `"sandwich"` (HC0).
+#'   [MASS::glm.nb()], from the `"observed"`, or the `"sandwich"` (HC0): valid
+#'   where the variance is not as modelled, but too small with few perturbed
+#'   cells (some 10 or fewer), and `NA` with one.
 #' @param ... Not used; an unknown argument is an error. The arguments below need
 #'   their names.
 #' @param threads Number of threads; `NULL` (default) for the option

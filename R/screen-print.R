@@ -112,7 +112,7 @@ top_pairs <- function(fit, found) {
   first <- utils::head(order(p, found$id), 10)
   table <- pair_table(fit, found$id[first], found$q[first])
   table[c(
-    "gene_id", "perturbation", "log2_fold_change", "std_err", "p_value",
+    "gene_id", "perturbation", "estimate", "std_err", "p_value",
     "q_value", "status"
   )]
 }

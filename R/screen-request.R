@@ -24,7 +24,7 @@ screen_request <- function(source, assigned, formula, options, control = NULL,
   cells <- compared[model$design$cells]
   membership <- assigned$membership[cells, reference$tested, drop = FALSE]
   reference$cells <- reference$cells[cells]
-  check_reference_left(reference, call)
+  check_reference_left(reference, ncol(model$design$matrix), call)
   check_comparable(membership, reference, call)
   report_aliases(membership)
   pairs <- read_pairs(
@@ -119,12 +119,19 @@ keep_cells <- function(source, cells) {
   source
 }
 
-check_reference_left <- function(reference, call) {
+check_reference_left <- function(reference, terms, call) {
   if (!is.null(reference$cells) && !any(reference$cells)) {
     scoria_abort(c(
       "No cell is left to compare with: all cells of the reference have an
        {.code NA} in a variable of the formula."
     ), c("control", "missing", "argument"), call)
+  }
+  if (!is.null(reference$cells) && sum(reference$cells) <= terms) {
+    scoria_abort(c(
+      "The reference has {sum(reference$cells)} cell{?s}; a model with {terms}
+       coefficient{?s} beside the perturbation's needs more than that.",
+      i = "Use fewer covariates, or another {.arg reference}."
+    ), c("control", "shape", "argument"), call)
   }
 }
 

@@ -44,7 +44,7 @@
 #'     gene's model without perturbation could not be fitted. All but the first
 #'     two have `NA` for results}
 #'   \item{n_cells}{number of cells with the perturbation}
-#'   \item{mean}{the gene's mean count}
+#'   \item{mean}{the gene's mean count in the reference cells}
 #'   \item{theta}{variance = mu + mu^2 / theta; `Inf` is Poisson}
 #'   \item{error_bound}{`estimate` is within so many standard errors of the
 #'     maximum of the likelihood}

@@ -20,8 +20,8 @@ pub enum Error {
     #[error("{name} is {value}, must be {expected}")]
     Argument { name: &'static str, value: String, expected: &'static str },
     #[error(
-        "the memory limit of {limit} bytes is too low: {needed} bytes are needed at least; \
-         use fewer threads, or have results written to a file"
+        "the memory limit of {} MB is too low: {} MB are needed at least",
+        .limit / 1_000_000, .needed.div_ceil(1_000_000)
     )]
     Memory { needed: usize, limit: usize },
     #[error("no gene has a dispersion above {least}: there is nothing to fit a trend to")]

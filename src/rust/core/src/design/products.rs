@@ -135,6 +135,21 @@ pub fn triples<V: Vector>(columns: &[f64], v: &[f64], sums: &mut [f64]) {
     }
 }
 
+/// Adds the sums of v x_j x_k x_l x_m over j >= k >= l >= m, m fastest.
+#[inline(always)]
+pub fn quadruples<V: Vector>(columns: &[f64], v: &[f64], sums: &mut [f64]) {
+    let length = v.len();
+    let mut once = [0.0; BLOCK];
+    let once = &mut once[..length];
+    let mut at = 0;
+    for (j, x) in columns.chunks_exact(length).enumerate() {
+        once.iter_mut().zip(x).zip(v).for_each(|((o, x), v)| *o = x * v);
+        let below = (j + 1) * (j + 2) * (j + 3) / 6;
+        triples::<V>(&columns[..(j + 1) * length], once, &mut sums[at..at + below]);
+        at += below;
+    }
+}
+
 /// The sum of a block's values.
 #[inline(always)]
 pub fn sum<V: Vector>(values: &[f64]) -> f64 {

@@ -197,8 +197,9 @@ pub fn climb(
         if peak.refreshes == EXPANSIONS {
             return None;
         }
-        // So near, nothing of third order is left.
-        let order = if left <= NEAR { Order::Second } else { Order::Third };
+        // So near, nothing of third order is left but in squared residuals.
+        let near = left <= NEAR && !gene.with_meat;
+        let order = if near { Order::Second } else { Order::Fourth };
         room.place(peak.expansion(gene), &peak.delta);
         let centre = room.coefficients.clone();
         let blocks = gene.comparison.base().blocks();
@@ -266,7 +267,7 @@ struct Remainder {
 }
 
 /// With u at most `far` in every reference cell, a direction g sees a score
-/// wrong by at most u² e^u / 6 sqrt(g'Hg delta'H delta), or to second order by
+/// wrong by at most u³ e^u / 24 sqrt(g'Hg delta'H delta), or to second order by
 /// u e^u / 2 times that root; the effect sees g = A⁻¹ v, where A, v are the
 /// information about the coefficients, and that they share with the effect. The
 /// factor of the last step is still in `room`.
@@ -285,13 +286,17 @@ fn remainder(
     let grown = far * far.exp();
     // Of the score, the information's square root, and the log-likelihood.
     let (score, root, value) = match expansion.order {
-        Order::Third => (grown * far / 6.0, grown * far / 4.0, grown * far / 24.0),
+        Order::Fourth => {
+            let cubed = grown * far * far;
+            (cubed / 24.0, cubed / 12.0, cubed / 120.0)
+        }
         Order::Second => (grown / 2.0, grown / 2.0, grown / 6.0),
     };
     let length = form(&expansion.information, &peak.delta).max(0.0);
     let gain = if gene.with_likelihood || !free { value * length } else { 0.0 };
     if !free {
-        return Remainder { error: 0.0, gain };
+        // Of a score test's statistic: no direction of unit length sees more.
+        return Remainder { error: score * length.sqrt(), gain };
     }
     let last = p * (p + 1) / 2;
     room.direction.clear();
@@ -300,8 +305,9 @@ fn remainder(
     let sigma = 1.0 / room.triangle[last + p];
     let shared = form(&expansion.information, &room.direction).max(0.0);
     let estimate = sigma * score * (shared * length).sqrt();
-    // Squared residuals bend more than the information does.
-    let bends = if gene.with_meat { 10.0 } else { 1.0 };
-    let std_err = bends * sigma * sigma * root * shared;
+    // Squared residuals bend more than the information does, and are not followed
+    // as far.
+    let root = if gene.with_meat { root.max(10.0 * grown * far) } else { root };
+    let std_err = sigma * sigma * root * shared;
     Remainder { error: estimate.max(std_err), gain }
 }

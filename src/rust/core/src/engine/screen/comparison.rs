@@ -41,6 +41,12 @@ pub struct Members {
     pub identified: Identified,
 }
 
+impl Members {
+    pub fn cells(&self) -> usize {
+        self.inside.cells().len() + self.outside.cells().len()
+    }
+}
+
 /// The model of one perturbation, written out.
 pub struct Joint {
     pub design: Design,

@@ -4,13 +4,16 @@
 //! s = alpha mu / (1 + alpha mu),
 //!
 //! l' = (y - mu) / (1 + alpha mu),  -l'' = h = (1 + alpha y) mu / (1 + alpha mu)²,
-//! -l''' = h (1 - 2s),              |l''''| = h |1 - 6s(1 - s)| <= h,
+//! -l''' = h (1 - 2s),     -l'''' = h (1 - 6s(1 - s)),
+//! |l'''''| = h |(1 - 2s) (1 - 12s(1 - s))| <= h,
 //!
-//! so that |l''''(eta + u)| <= h(eta) exp(|u|): what an expansion to third order
+//! so that |l'''''(eta + u)| <= h(eta) exp(|u|): what an expansion to fourth order
 //! leaves out is bounded by what it has (the bound of generalised
-//! self-concordance, Bach 2010, Electronic Journal of Statistics 4:384).
+//! self-concordance, Bach 2010, Electronic Journal of Statistics 4:384). The same
+//! holds of the expected weight w = mu / (1 + alpha mu), with w' = w (1 - s) and
+//! w'' = w (1 - s) (1 - 2s).
 
-use crate::design::products::{gram, predictors, products, sum, triples};
+use crate::design::products::{gram, predictors, products, quadruples, sum, triples};
 use crate::design::{BLOCK, Blocks};
 use crate::simd::{Kernel, Vector, exp, fma, log1p_and_inverse, run};
 use crate::source::GeneCounts;
@@ -20,14 +23,14 @@ use crate::source::GeneCounts;
 pub enum Order {
     /// Score and information.
     Second,
-    /// Their derivatives too.
-    Third,
+    /// Also their first and second derivatives.
+    Fourth,
 }
 
 /// The log-likelihood f about a centre, in coefficients of the design's basis.
 /// Triangles stand row after row; a slope holds, for each entry of a triangle,
-/// its derivatives with respect to the p coefficients; zero, and empty, to second
-/// order.
+/// its derivatives with respect to the p coefficients, and a bend, for each entry,
+/// the triangle of its second derivatives; zero, and empty, to second order.
 #[derive(Clone, Debug)]
 pub struct Expansion {
     pub centre: Vec<f64>,
@@ -38,9 +41,11 @@ pub struct Expansion {
     /// Observed information, -f''.
     pub information: Vec<f64>,
     pub information_slope: Vec<f64>,
+    pub information_bend: Vec<f64>,
     /// Expected information.
     pub expected: Vec<f64>,
     pub expected_slope: Vec<f64>,
+    pub expected_bend: Vec<f64>,
     /// Sum of squared residuals times x x'; empty where not asked for.
     pub meat: Vec<f64>,
     pub meat_slope: Vec<f64>,
@@ -65,8 +70,10 @@ impl Expansion {
             score: sums.score,
             information: sums.information,
             information_slope: slopes(&sums.information_triples, p),
+            information_bend: bends(&sums.information_quadruples, p),
             expected: sums.expected,
             expected_slope: slopes(&sums.expected_triples, p),
+            expected_bend: bends(&sums.expected_quadruples, p),
             meat: sums.meat,
             meat_slope: slopes(&sums.meat_triples, p),
             centre,
@@ -75,15 +82,15 @@ impl Expansion {
 
     /// f(centre + delta) - f(centre).
     pub fn gain(&self, delta: &[f64]) -> f64 {
-        let p = delta.len();
-        let (mut gain, mut at) = (0.0, 0);
-        for j in 0..p {
-            gain += self.score[j] * delta[j];
+        let squares = squares(delta);
+        let (mut gain, mut at) = (dot(&self.score, delta), 0);
+        for j in 0..delta.len() {
             for k in 0..=j {
                 let slope = slope_at(&self.information_slope, at, delta);
-                let bend = self.information[at] + slope / 3.0;
+                let bend = slope_at(&self.information_bend, at, &squares);
+                let mean = self.information[at] + slope / 3.0 + bend / 12.0;
                 let twice = if j == k { 0.5 } else { 1.0 };
-                gain -= twice * bend * delta[j] * delta[k];
+                gain -= twice * mean * delta[j] * delta[k];
                 at += 1;
             }
         }
@@ -92,16 +99,17 @@ impl Expansion {
 
     /// Adds f' at centre + delta.
     pub fn add_score(&self, delta: &[f64], score: &mut [f64]) {
-        let p = delta.len();
+        let squares = squares(delta);
         let mut at = 0;
-        for j in 0..p {
+        for j in 0..delta.len() {
             score[j] += self.score[j];
             for k in 0..=j {
                 let slope = slope_at(&self.information_slope, at, delta);
-                let bend = self.information[at] + 0.5 * slope;
-                score[j] -= bend * delta[k];
+                let bend = slope_at(&self.information_bend, at, &squares);
+                let mean = self.information[at] + slope / 2.0 + bend / 6.0;
+                score[j] -= mean * delta[k];
                 if k < j {
-                    score[k] -= bend * delta[j];
+                    score[k] -= mean * delta[j];
                 }
                 at += 1;
             }
@@ -110,31 +118,41 @@ impl Expansion {
 
     /// Adds -f'' at centre + delta, as a triangle.
     pub fn add_information(&self, delta: &[f64], triangle: &mut [f64]) {
-        add_linear(&self.information, &self.information_slope, delta, triangle);
+        let bend = &self.information_bend;
+        add_expanded(&self.information, &self.information_slope, bend, delta, triangle);
     }
 
     /// Adds the expected information at centre + delta.
     pub fn add_expected(&self, delta: &[f64], triangle: &mut [f64]) {
-        add_linear(&self.expected, &self.expected_slope, delta, triangle);
+        add_expanded(&self.expected, &self.expected_slope, &self.expected_bend, delta, triangle);
     }
 
     /// Adds the sum of squared residuals times x x' at centre + delta.
     pub fn add_meat(&self, delta: &[f64], triangle: &mut [f64]) {
-        add_linear(&self.meat, &self.meat_slope, delta, triangle);
+        add_expanded(&self.meat, &self.meat_slope, &[], delta, triangle);
     }
 }
 
-fn add_linear(value: &[f64], slope: &[f64], delta: &[f64], triangle: &mut [f64]) {
+fn add_expanded(value: &[f64], slope: &[f64], bend: &[f64], delta: &[f64], triangle: &mut [f64]) {
+    let squares = squares(delta);
     for (at, (sum, value)) in triangle.iter_mut().zip(value).enumerate() {
-        *sum += value + slope_at(slope, at, delta);
+        *sum += value + slope_at(slope, at, delta) + 0.5 * slope_at(bend, at, &squares);
     }
 }
 
-fn slope_at(slopes: &[f64], at: usize, delta: &[f64]) -> f64 {
+/// Products of two entries as a triangle, those of different ones twice: what a
+/// bend is multiplied with.
+fn squares(delta: &[f64]) -> Vec<f64> {
+    let twice = |j, k| if j == k { 1.0 } else { 2.0 };
+    let pairs = (0..delta.len()).flat_map(|j| (0..=j).map(move |k| (j, k)));
+    pairs.map(|(j, k)| twice(j, k) * delta[j] * delta[k]).collect()
+}
+
+fn slope_at(slopes: &[f64], at: usize, by: &[f64]) -> f64 {
     if slopes.is_empty() {
         return 0.0;
     }
-    dot(&slopes[at * delta.len()..(at + 1) * delta.len()], delta)
+    dot(&slopes[at * by.len()..(at + 1) * by.len()], by)
 }
 
 fn dot(x: &[f64], y: &[f64]) -> f64 {
@@ -146,14 +164,28 @@ fn slopes(triples: &[f64], p: usize) -> Vec<f64> {
     if triples.is_empty() {
         return vec![];
     }
-    let place = |mut index: [usize; 3]| {
-        index.sort_unstable();
-        let [l, k, j] = index;
-        // Entries before j, before k within j, and l.
-        j * (j + 1) * (j + 2) / 6 + k * (k + 1) / 2 + l
-    };
     let pairs = (0..p).flat_map(|j| (0..=j).map(move |k| (j, k)));
     pairs.flat_map(|(j, k)| (0..p).map(move |l| triples[place([j, k, l])])).collect()
+}
+
+/// For each entry (j, k) of a triangle the triangle of its values, likewise.
+fn bends(quadruples: &[f64], p: usize) -> Vec<f64> {
+    if quadruples.is_empty() {
+        return vec![];
+    }
+    let pairs = || (0..p).flat_map(|j| (0..=j).map(move |k| (j, k)));
+    let entry = |j, k, (l, m)| quadruples[place([j, k, l, m])];
+    pairs().flat_map(|(j, k)| pairs().map(move |lm| entry(j, k, lm))).collect()
+}
+
+/// Where a symmetric tensor's entry stands that is kept for decreasing indices,
+/// the last fastest: the sum over ranks r of the entries with smaller index there,
+/// binomial(index + r - 1, r).
+fn place<const R: usize>(mut index: [usize; R]) -> usize {
+    index.sort_unstable();
+    let below =
+        |(at, &i): (usize, &usize)| (0..=at).fold(1, |product, r| product * (i + r) / (r + 1));
+    index.iter().enumerate().map(below).sum()
 }
 
 #[derive(Default)]
@@ -162,8 +194,10 @@ struct Sums {
     score: Vec<f64>,
     information: Vec<f64>,
     information_triples: Vec<f64>,
+    information_quadruples: Vec<f64>,
     expected: Vec<f64>,
     expected_triples: Vec<f64>,
+    expected_quadruples: Vec<f64>,
     meat: Vec<f64>,
     meat_triples: Vec<f64>,
 }
@@ -183,15 +217,18 @@ impl Kernel for Look<'_> {
     #[inline(always)]
     fn run<V: Vector>(self) -> Sums {
         let p = self.centre.len();
-        let third = self.order == Order::Third;
+        let fourth = self.order == Order::Fourth;
         let triangle = p * (p + 1) / 2;
-        let cube = if third { triangle * (p + 2) / 3 } else { 0 };
+        let cube = if fourth { triangle * (p + 2) / 3 } else { 0 };
+        let tesseract = cube * (p + 3) / 4;
         let mut sums = Sums {
             score: vec![0.0; p],
             information: vec![0.0; triangle],
             information_triples: vec![0.0; cube],
+            information_quadruples: vec![0.0; tesseract],
             expected: vec![0.0; triangle],
             expected_triples: vec![0.0; cube],
+            expected_quadruples: vec![0.0; tesseract],
             ..Sums::default()
         };
         if self.with_meat {
@@ -202,6 +239,7 @@ impl Kernel for Look<'_> {
         let (mut y, mut eta) = (empty, empty);
         let (mut residual, mut bend, mut bend_slope) = (empty, empty, empty);
         let (mut weight, mut weight_slope) = (empty, empty);
+        let (mut bend_bend, mut weight_bend) = (empty, empty);
         let mut log_likelihood = empty;
         let poisson = self.alpha == 0.0;
         let theta = if poisson { 0.0 } else { 1.0 / self.alpha };
@@ -224,15 +262,20 @@ impl Kernel for Look<'_> {
                 weight[i] = mean * inverse;
                 weight_slope[i] = weight[i] * inverse;
                 bend[i] = weight_slope[i] * fma::<V>(self.alpha, y[i], 1.0);
-                bend_slope[i] = bend[i] * fma::<V>(-2.0, saturation, 1.0);
+                let tilt = fma::<V>(-2.0, saturation, 1.0);
+                bend_slope[i] = bend[i] * tilt;
+                bend_bend[i] = bend[i] * fma::<V>(-6.0 * saturation, inverse, 1.0);
+                weight_bend[i] = weight_slope[i] * tilt;
             }
             sums.log_likelihood += sum::<V>(&log_likelihood);
             products::<V>(columns, &residual, &mut sums.score);
             gram::<V>(columns, &bend, &mut sums.information);
             gram::<V>(columns, &weight, &mut sums.expected);
-            if third {
+            if fourth {
                 triples::<V>(columns, &bend_slope, &mut sums.information_triples);
                 triples::<V>(columns, &weight_slope, &mut sums.expected_triples);
+                quadruples::<V>(columns, &bend_bend, &mut sums.information_quadruples);
+                quadruples::<V>(columns, &weight_bend, &mut sums.expected_quadruples);
             }
             if self.with_meat {
                 for i in 0..BLOCK {
@@ -240,7 +283,7 @@ impl Kernel for Look<'_> {
                     weight_slope[i] = -2.0 * residual[i] * bend[i];
                 }
                 gram::<V>(columns, &weight, &mut sums.meat);
-                if third {
+                if fourth {
                     triples::<V>(columns, &weight_slope, &mut sums.meat_triples);
                 }
             }
@@ -273,7 +316,7 @@ mod tests {
         let counts = GeneCounts { cells: &cells, counts: &counts };
         for alpha in [0.0, 0.4, 20.0] {
             let at =
-                |b: &[f64]| Expansion::at(b.to_vec(), alpha, &blocks, counts, Order::Third, true);
+                |b: &[f64]| Expansion::at(b.to_vec(), alpha, &blocks, counts, Order::Fourth, true);
             let centre = [0.3, -0.2, 0.1];
             let here = at(&centre);
             let delta = [2e-3, -1e-3, 3e-3];
@@ -286,17 +329,17 @@ mod tests {
             };
             let mut score = vec![0.0; 3];
             here.add_score(&delta, &mut score);
-            near(&score, &there.score, 1e-6, "score");
+            near(&score, &there.score, 1e-9, "score");
             let linear = |add: fn(&Expansion, &[f64], &mut [f64])| {
                 let mut sum = vec![0.0; 6];
                 add(&here, &delta, &mut sum);
                 sum
             };
-            near(&linear(Expansion::add_information), &there.information, 5e-5, "information");
-            near(&linear(Expansion::add_expected), &there.expected, 5e-5, "expected");
+            near(&linear(Expansion::add_information), &there.information, 1e-6, "information");
+            near(&linear(Expansion::add_expected), &there.expected, 1e-6, "expected");
             near(&linear(Expansion::add_meat), &there.meat, 1e-3, "meat");
             let gain = there.log_likelihood - here.log_likelihood;
-            assert!((here.gain(&delta) - gain).abs() < 1e-8, "{} {gain}", here.gain(&delta));
+            assert!((here.gain(&delta) - gain).abs() < 1e-10, "{} {gain}", here.gain(&delta));
             // The gain's own derivative is the score.
             let step = 1e-6;
             for k in 0..3 {

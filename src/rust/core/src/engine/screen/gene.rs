@@ -111,7 +111,8 @@ pub fn fit_row(
     }
     let with_meat = options.std_err == StdErr::Sandwich;
     let centre = base.basis().coordinates(&null.coefficients);
-    let expansion = Expansion::at(centre, alpha, base.blocks(), reference, Order::Third, with_meat);
+    let expansion =
+        Expansion::at(centre, alpha, base.blocks(), reference, Order::Fourth, with_meat);
     let likelihood = GeneLikelihood {
         comparison,
         counts: reference,

@@ -58,6 +58,10 @@ impl JointModel<'_> {
         if fit.estimate.is_finite() {
             fit.error_bound = with.decrement.max(0.0).sqrt();
             fit.std_err = self.std_err(&with, design, counts);
+            let few = self.comparison.perturbations()[perturbation].cells() < 2;
+            if few && self.options.std_err == StdErr::Sandwich {
+                fit.std_err = f64::NAN;
+            }
         } else {
             fit.status = PairStatus::Separated;
         }

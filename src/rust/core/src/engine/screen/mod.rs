@@ -39,8 +39,10 @@ use resampling::Resampler;
 
 /// Counts held at a time, in the order in which engines want them: 192 MB.
 const CAPACITY: usize = 16 << 20;
-/// Results that are handed on at a time.
+/// Results that are handed on at a time, at most; and genes, for each thread. What
+/// is not handed on is lost where a fit is ended.
 const PAIRS: usize = 1 << 20;
+const GENES: usize = 16;
 
 /// Which pairs are fitted.
 #[derive(Clone, Copy, Debug)]
@@ -116,7 +118,8 @@ pub fn fit_screen(
     for block in gene_blocks(counts, capacity) {
         let genes: Vec<usize> = block.genes().filter(|&gene| gene >= done).collect();
         let per_gene = |gene: &usize| pairs.of(*gene, all).count().max(1);
-        let share = (PAIRS / genes.iter().map(per_gene).max().unwrap_or(1)).max(64);
+        let most = PAIRS / genes.iter().map(per_gene).max().unwrap_or(1);
+        let share = most.clamp(1, GENES * rayon::current_num_threads());
         for genes in genes.chunks(share) {
             let fit = |room: &mut Room, &gene: &usize| {
                 let (counts, pairs) = (block.gene(gene), pairs.of(gene, all));

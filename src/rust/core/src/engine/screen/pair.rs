@@ -171,6 +171,10 @@ fn std_err(
 ) -> Option<f64> {
     let p = peak.delta.len();
     let meat = options.std_err == StdErr::Sandwich;
+    // The residual of a single cell is zero: it says nothing of a variance.
+    if meat && perturbed.members.cells() < 2 {
+        return Some(f64::NAN);
+    }
     let wanted = match options.std_err {
         StdErr::Observed => Wanted::Observed { log_likelihood: false },
         _ => Wanted::Final { log_likelihood: false, meat },

@@ -49,6 +49,7 @@ pub fn fit(gene: &Gene<'_>, perturbed: &Perturbed<'_>, options: &Options) -> Opt
     let variance = match options.std_err {
         StdErr::Expected => 1.0 / seen.expected + 1.0 / expansion.expected[0],
         StdErr::Observed => 1.0 / seen.observed + 1.0 / expansion.information[0],
+        StdErr::Sandwich if perturbed.members.cells() < 2 => f64::NAN,
         StdErr::Sandwich => {
             seen.meat / seen.expected.powi(2) + expansion.meat[0] / expansion.expected[0].powi(2)
         }
