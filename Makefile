@@ -11,14 +11,17 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 export LANG := $(or $(LANG),C.UTF-8)
 export R_LIBS := $(SCORIA_LIBRARY)$(if $(R_LIBS),:$(R_LIBS))
 
+# What `make bench-screen` times, in this order.
+PART ?= pairs groups all-pairs memory crispyx fit-models power
+
 # What `make demo` hands to tools/demo.R.
 export DATA FORMULA FAMILY CORES GENES
 
-.PHONY: help setup setup-demo install demo test check lint document dist bench bench-core clean
+.PHONY: help setup setup-demo install demo test check lint document dist bench bench-screen bench-core clean
 .NOTPARALLEL:
 
 help: ## Say what each target does.
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' Makefile | expand -t 14
 
 setup-demo:
 	@tools/setup.sh demo
@@ -59,6 +62,11 @@ dist: setup ## Make a source package that installs without a network.
 
 bench: install ## Time fit_models() beside MASS and stats, at the size of a large screen.
 	Rscript bench/fit-models.R
+
+bench-screen: install ## Time fit_screen() at the sizes of large screens: PART= of bench/screen-PART.R
+	@for part in $(PART); do \
+	  echo "== bench/screen-$$part.R"; Rscript bench/screen-$$part.R || exit; \
+	done
 
 bench-core: ## Time the core's fits and passes.
 	cargo bench --locked

@@ -5,6 +5,7 @@ suppressPackageStartupMessages({
   library(SingleCellExperiment)
   library(scoria)
 })
+source("bench/common.R")
 source("bench/screen.R")
 
 rounds <- 5
@@ -27,7 +28,7 @@ main <- function() {
   mass <- time_peer(screen, genes, fit_mass)
   glm <- time_peer(screen, genes, fit_glm)
 
-  floor <- measure_floor()
+  floor <- measure_floor()[["all"]]
   say("")
   report("negbinomial, size factors as covariate", covariate, mass, "MASS::glm.nb", floor)
   report("negbinomial, size factors as offset", negbinomial, NULL, NULL, floor)
@@ -36,8 +37,6 @@ main <- function() {
   compare_glm(quasipoisson$fits, glm)
   report_memory(screen)
 }
-
-say <- function(...) cat(..., "\n", sep = "")
 
 # Genes spread evenly over the range of abundances.
 compared_genes <- function(screen) {
@@ -49,11 +48,6 @@ compared_genes <- function(screen) {
 
 # The fastest of some rounds: what else the machine does only adds to a time.
 fastest <- function(run) min(replicate(rounds, seconds(run())))
-
-seconds <- function(code) {
-  gc()
-  system.time(code)[["elapsed"]]
-}
 
 time_fits <- function(screen, family, size_factors) {
   fit <- function(cores) {
@@ -107,20 +101,6 @@ fit_glm <- function(cells) {
     data = cells, family = stats::quasipoisson(), offset = log(Size_Factor),
     model = FALSE, y = FALSE
   )
-}
-
-# Nanoseconds a cell and pass, or NA without cargo.
-measure_floor <- function() {
-  if (!nzchar(Sys.which("cargo"))) {
-    say("No cargo here: the floor is not measured.")
-    return(NA)
-  }
-  line <- system2(
-    "cargo", c("run", "--release", "--quiet", "--locked", "--example", "floor"),
-    stdout = TRUE
-  )
-  say("Floor: ", line)
-  as.numeric(sub(" .*", "", line))
 }
 
 # Reporting ---------------------------------------------------------------------

@@ -4,20 +4,13 @@ suppressPackageStartupMessages({
   library(SingleCellExperiment)
   library(scoria)
 })
+source("bench/common.R")
 source("bench/screen.R")
-
-# Resident memory of this process in MB: now (VmRSS), or at its highest (VmHWM).
-resident <- function(field) {
-  line <- grep(field, readLines("/proc/self/status"), value = TRUE)
-  as.numeric(gsub("[^0-9]", "", line)) / 1024
-}
 
 arguments <- commandArgs(trailingOnly = TRUE)
 screen <- readRDS(arguments[1])
 input <- as.numeric(object.size(counts(screen))) / 2^20
-invisible(gc())
-# The highest is counted from here.
-writeLines("5", "/proc/self/clear_refs")
+reset_highest()
 before <- resident("VmRSS")
 fits <- fit_models(screen, screen_formula, expression_family = arguments[2], cores = 2)
 peak <- resident("VmHWM")
