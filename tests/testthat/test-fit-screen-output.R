@@ -61,7 +61,9 @@ test_that("fits killed at any moment go on to the same bits", {
   path <- withr::local_tempfile(fileext = ".h5")
   saved <- withr::local_tempfile(fileext = ".rds")
   # As matrices, to be read in no time; fitted pair by pair, to take some.
-  screen <- simulate_screen(n_genes = 400, n_perturbations = 10, n_cells = 2000)
+  screen <- simulate_screen(
+    n_genes = 2000, n_perturbations = 10, n_cells = 2000
+  )
   saveRDS(list(
     counts = SummarizedExperiment::assay(screen, "counts"),
     cells = as.data.frame(SummarizedExperiment::colData(screen))
