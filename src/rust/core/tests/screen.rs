@@ -330,7 +330,8 @@ fn scores_and_their_calibration_are_those_of_resampling() {
     }
 }
 
-/// Twice the share of draws beyond the sum of residuals, what is equal counted half.
+/// The share of draws whose sums of residuals are farther from their mean, what is as
+/// far counted half.
 fn brute_force(null: &NullModel, resampling: Resampling, strata: bool, draws: usize) -> f64 {
     let mut rng = ChaCha8Rng::seed_from_u64(9);
     let n = null.residuals.len();
@@ -348,7 +349,7 @@ fn brute_force(null: &NullModel, resampling: Resampling, strata: bool, draws: us
     let model = logistic.binomial().coefficients;
     let chance: Vec<f64> =
         logistic.predictors(&model).iter().map(|eta| 1.0 / (1.0 + (-eta).exp())).collect();
-    let (mut above, mut below) = (0.0, 0.0);
+    let mut sums = vec![];
     for _ in 0..draws {
         let mut drawn = vec![];
         match resampling {
@@ -367,10 +368,22 @@ fn brute_force(null: &NullModel, resampling: Resampling, strata: bool, draws: us
                 }
             }
         }
-        let difference = sum(&drawn) - observed;
-        let tie = difference.abs() < 1e-9;
-        above += if tie { 0.5 } else { f64::from(difference > 0.0) };
-        below += if tie { 0.5 } else { f64::from(difference < 0.0) };
+        sums.push(sum(&drawn));
     }
-    (2.0 * f64::min(above, below) / draws as f64).min(1.0)
+    let mean = match resampling {
+        Resampling::Conditional => chance.iter().zip(&null.residuals).map(|(p, r)| p * r).sum(),
+        Resampling::Permutation => members
+            .iter()
+            .map(|cells| {
+                let m = cells.iter().filter(|&&i| is_own[i]).count();
+                m as f64 * sum(cells) / cells.len().max(1) as f64
+            })
+            .sum::<f64>(),
+    };
+    let farther = |sum: &f64| match (sum - mean).abs() - (observed - mean).abs() {
+        off if off > 1e-9 => 1.0,
+        off if off < -1e-9 => 0.0,
+        _ => 0.5,
+    };
+    sums.iter().map(farther).sum::<f64>() / draws as f64
 }

@@ -163,20 +163,19 @@ impl<'a> Resampler<'a> {
         sum: f64,
         scratch: &mut Scratch,
     ) -> f64 {
-        let tails = match (resampled, probabilities) {
+        match (resampled, probabilities) {
             (Resampled::Permuted(population), _) => {
                 let mut drawn = vec![0; self.comparison.strata()];
                 for &cell in self.comparison.perturbed_cells(perturbation) {
                     drawn[usize::from(self.comparison.stratum(cell))] += 1;
                 }
-                population.permutation(&drawn, sum, scratch)
+                population.two_sided(&drawn, sum, scratch)
             }
             (Resampled::Conditional(residuals), Some(probabilities)) => {
-                residuals.conditional(probabilities, sum, scratch)
+                residuals.two_sided(probabilities, sum, scratch)
             }
-            (Resampled::Conditional(_), None) => return f64::NAN,
-        };
-        tails.two_sided()
+            (Resampled::Conditional(_), None) => f64::NAN,
+        }
     }
 }
 

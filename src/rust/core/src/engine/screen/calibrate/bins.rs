@@ -44,17 +44,26 @@ impl Grid {
     }
 }
 
-/// Some cells' number, mean, and sum of squares about the mean.
-#[derive(Clone, Copy, Debug, Default)]
+/// Some cells' number, mean, sum of squares about the mean, and range.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Bin {
     pub cells: f64,
     pub mean: f64,
     pub squares: f64,
+    pub least: f64,
+    pub most: f64,
+}
+
+impl Default for Bin {
+    fn default() -> Self {
+        let (least, most) = (f64::INFINITY, f64::NEG_INFINITY);
+        Self { cells: 0.0, mean: 0.0, squares: 0.0, least, most }
+    }
 }
 
 impl Bin {
     pub fn of(residuals: &[f64]) -> Self {
-        let one = |&mean: &f64| Self { cells: 1.0, mean, squares: 0.0 };
+        let one = |&mean: &f64| Self { cells: 1.0, mean, squares: 0.0, least: mean, most: mean };
         residuals.iter().map(one).fold(Self::default(), |all, cell| all.with(&cell))
     }
 
@@ -67,6 +76,8 @@ impl Bin {
             cells,
             mean: self.mean + gap * share,
             squares: self.squares + other.squares + gap * gap * self.cells * share,
+            least: self.least.min(other.least),
+            most: self.most.max(other.most),
         }
     }
 

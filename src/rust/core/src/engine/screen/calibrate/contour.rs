@@ -31,15 +31,24 @@ const NEGLIGIBLE: f64 = 6.0;
 const SMALLEST: f64 = -708.0;
 
 /// Both tails at the problem's statistic; not numbers where it is not finite.
-pub(super) fn tails(problem: &Problem<'_>, ripple: &Ripple, scratch: &mut Scratch) -> Tails {
+/// A tail that is certain to be below `negligible` is taken to be empty.
+pub(super) fn tails(
+    problem: &Problem<'_>,
+    ripple: &Ripple,
+    negligible: f64,
+    scratch: &mut Scratch,
+) -> Tails {
     if !problem.statistic.is_finite() {
         return Tails { lower: f64::NAN, upper: f64::NAN };
     }
     let sd = problem.variance.sqrt();
     let Scratch { saddle, line, .. } = scratch;
     saddle.find(problem, LEAST_TILT / sd);
-    let log = log_tail(problem, ripple, saddle, line);
-    let tail = log.max(SMALLEST).exp().min(1.0);
+    let tail = if saddle.exponent < negligible.ln() {
+        0.0
+    } else {
+        log_tail(problem, ripple, saddle, line).max(SMALLEST).exp().min(1.0)
+    };
     if saddle.s > 0.0 {
         Tails { lower: 1.0 - tail, upper: tail }
     } else {

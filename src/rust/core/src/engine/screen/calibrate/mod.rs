@@ -10,10 +10,13 @@
 //! probabilities are then integrals along a line through the statistic's own
 //! saddlepoint (`contour`). That takes a dozen nodes where the distribution is
 //! smooth; for genes with few counts, where it has steps, as many as its local
-//! spread asks for (`ripple`).
+//! spread asks for (`ripple`). The few cells whose residuals dwarf all others are
+//! conditioned on (`outliers`): no line resolves their steps and the others' at
+//! once.
 
 mod bins;
 mod atoms;
+mod outliers;
 mod saddle;
 mod tiny;
 mod factor;
@@ -37,11 +40,6 @@ pub struct Tails {
 }
 
 impl Tails {
-    /// Twice the smaller tail.
-    pub fn two_sided(&self) -> f64 {
-        (2.0 * self.lower.min(self.upper)).min(1.0)
-    }
-
     /// Of a statistic that resampling does not change, this far above it.
     fn of_constant(above: f64, rounding: f64) -> Self {
         let upper = match above {
@@ -52,6 +50,24 @@ impl Tails {
         Self { lower: 1.0 - upper, upper }
     }
 }
+
+/// The probability of a deviation from the mean that is at least as large, from
+/// tails at some statistic: a tail below the negligible need not be told from 0.
+fn deviation(mean: f64, statistic: f64, mut tails: impl FnMut(f64, f64) -> Tails) -> f64 {
+    let mirror = 2.0 * mean - statistic;
+    let near = tails(statistic, 0.0);
+    let two_sided = if statistic > mean {
+        near.upper + tails(mirror, NEGLIGIBLE * near.upper).lower
+    } else {
+        near.lower + tails(mirror, NEGLIGIBLE * near.lower).upper
+    };
+    // Not a number where a tail is not one.
+    if two_sided > 1.0 { 1.0 } else { two_sided }
+}
+
+/// Of the tail at the statistic, what the tail at its mirror point need not be
+/// told from zero at.
+const NEGLIGIBLE: f64 = 1e-6;
 
 /// What a thread needs to compute tails, kept from one pair to the next.
 #[derive(Default)]
