@@ -24,7 +24,6 @@ fn rust_fit_screen(counts: S4, screen: List, options: List, progress: Function) 
         let (screen, named) = (Named::of(screen), Named::of(options));
         let options = read_options(&named)?;
         let pool = pool(named.whole("threads")?)?;
-        let memory_limit = named.number_or_none("memory_limit")?.map(|limit| limit as usize);
         let slots = Slots::of(&counts)?;
         let counts = slots.csc(&pool)?;
         let (design, offset) = (screen.doubles("design")?, screen.doubles("offset")?);
@@ -69,7 +68,7 @@ fn rust_fit_screen(counts: S4, screen: List, options: List, progress: Function) 
             pool.install(|| {
                 let comparison = Comparison::new(design, offset, &membership, &reference, strata)?;
                 let fit = |sink: &mut dyn ScreenSink| {
-                    fit_screen(&counts, &comparison, pairs, &options, memory_limit, &monitor, sink)
+                    fit_screen(&counts, &comparison, pairs, &options, &monitor, sink)
                 };
                 let Some(output) = &output else {
                     let mut block = ScreenBlock::default();
@@ -221,6 +220,7 @@ fn read_options(named: &Named) -> Result<Options> {
         },
         tolerance: named.number("tolerance")?,
         max_iterations: named.whole("max_iterations")?,
+        memory_limit: named.number_or_none("memory_limit")?.map(|limit| limit as usize),
     })
 }
 

@@ -68,6 +68,7 @@ fn main() -> Result<()> {
         std_err: StdErr::Expected,
         tolerance: std::env::var("TOL").map_or(5e-6, |t| t.parse().unwrap()),
         max_iterations: 100,
+        memory_limit: None,
     };
     let offset: Vec<f64> = size_factors.iter().map(|s| s.ln()).collect();
     let membership = Membership::new(&offsets, &members, cells)?;
@@ -80,10 +81,10 @@ fn main() -> Result<()> {
             let (mut none, mut block) = (ScreenBlock::default(), ScreenBlock::default());
             let start = Instant::now();
             let nothing = Pairs::Some { offsets: &vec![0; genes + 1], perturbations: &[] };
-            fit_screen(&counts, &comparison, nothing, &options, None, &Monitor::new(), &mut none)?;
+            fit_screen(&counts, &comparison, nothing, &options, &Monitor::new(), &mut none)?;
             let nulls = start.elapsed().as_secs_f64();
             let start = Instant::now();
-            fit_screen(&counts, &comparison, Pairs::All, &options, None, &Monitor::new(), &mut block)?;
+            fit_screen(&counts, &comparison, Pairs::All, &options, &Monitor::new(), &mut block)?;
             let all = start.elapsed().as_secs_f64();
             let pairs = (genes * perturbations) as f64;
             let mean = |values: &[u8]| values.iter().map(|&v| f64::from(v)).sum::<f64>() / pairs;

@@ -26,6 +26,7 @@ const OPTIONS: Options = Options {
     std_err: StdErr::Expected,
     tolerance: 5e-6,
     max_iterations: 100,
+    memory_limit: None,
 };
 
 /// A screen of some genes, and which cells are compared.
@@ -89,8 +90,7 @@ impl Screen {
                 .unwrap();
         let mut block = ScreenBlock::default();
         let monitor = Monitor::new();
-        let fit =
-            || fit_screen(&counts, &comparison, Pairs::All, options, None, &monitor, &mut block);
+        let fit = || fit_screen(&counts, &comparison, Pairs::All, options, &monitor, &mut block);
         pool(threads).unwrap().install(fit).unwrap();
         block
     }

@@ -82,6 +82,8 @@ impl Peak {
 
 /// The perturbed cells of a pair.
 pub struct Perturbed<'a> {
+    /// Which perturbation it is.
+    pub number: usize,
     pub members: &'a Members,
     /// Counts of the cells inside and outside, padded as the rows are.
     pub inside: &'a [f64],

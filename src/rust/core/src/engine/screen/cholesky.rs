@@ -19,8 +19,7 @@ pub fn factor(a: &mut [f64], d: usize) -> bool {
             if k < j {
                 a[row + k] = sum / a[other + k];
             } else {
-                // Not `<=`: a NaN is to be refused too.
-                if !(sum > SINGULAR * a[row + j].abs()) {
+                if sum.is_nan() || sum <= SINGULAR * a[row + j].abs() {
                     return false;
                 }
                 a[row + j] = sum.sqrt();

@@ -47,21 +47,28 @@ impl Room {
     }
 }
 
+/// How the genes of a screen are fitted.
+pub struct GeneFitter<'a> {
+    pub comparison: &'a Comparison<'a>,
+    pub options: &'a Options,
+    pub resampler: Option<Resampler<'a>>,
+    pub monitor: &'a Monitor,
+}
+
 /// Fits a gene with each of some perturbations. `alpha`: 1 / theta where it is
 /// given from outside.
 ///
 /// # Errors
 /// [`crate::Error::Interrupted`] once the monitor is cancelled.
 pub fn fit_row(
-    comparison: &Comparison<'_>,
+    fitter: &GeneFitter<'_>,
     counts: GeneCounts<'_>,
     perturbations: impl Iterator<Item = usize>,
     alpha: Option<f64>,
-    options: &Options,
-    resampler: Option<&Resampler<'_>>,
     room: &mut Room,
-    monitor: &Monitor,
 ) -> Result<GeneRow> {
+    let GeneFitter { comparison, options, monitor, .. } = *fitter;
+    let resampler = fitter.resampler.as_ref();
     let Room { glm, ascent, reference, dense, inside, outside } = room;
     let reference = comparison.reference_counts(counts, reference);
     let null = fit_null(reference, comparison, alpha, options, glm, monitor)?;
@@ -134,8 +141,8 @@ pub fn fit_row(
         let members = &comparison.perturbations()[k];
         members.inside.pick(dense, inside);
         members.outside.pick(dense, outside);
-        let perturbed = Perturbed { members, inside, outside };
-        row.pairs.push(match fit_pair(&gene, k, &perturbed, options, ascent) {
+        let perturbed = Perturbed { number: k, members, inside, outside };
+        row.pairs.push(match fit_pair(&gene, &perturbed, options, ascent) {
             Fitted::Done(fit) => fit,
             Fitted::Unusual => fit_written_out(&joint, k, glm)?,
         });

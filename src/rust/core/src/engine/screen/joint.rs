@@ -8,7 +8,7 @@ use super::expansion::{Expansion, Order};
 use super::options::{Dispersion, Family, Options, StdErr, Test};
 use super::p_value::Tail;
 use super::pair::PairFit;
-use super::resampling::Resampler;
+use super::resampling::{NullFit, Resampler};
 use crate::design::Design;
 use crate::engine::glm::{self, Estimate, GeneFit, Status, Workspace, fit_gene, fit_gene_at};
 use crate::result::PairStatus;
@@ -80,16 +80,13 @@ impl JointModel<'_> {
             Test::Score | Test::Calibrated => {
                 let (model, null) = self.null(perturbation, workspace)?;
                 if let (Some(resampler), Status::Ok) = (self.resampler, null.status) {
-                    let (b, alpha) = (&null.coefficients, self.alpha_of(&null));
-                    let p_value = resampler.written_out(
-                        perturbation,
-                        &model,
-                        b,
-                        alpha,
-                        workspace,
-                        self.monitor,
-                    )?;
-                    fit.p_value = p_value;
+                    let fitted = NullFit {
+                        model: &model,
+                        coefficients: &null.coefficients,
+                        alpha: self.alpha_of(&null),
+                    };
+                    fit.p_value =
+                        resampler.written_out(perturbation, &fitted, workspace, self.monitor)?;
                 }
                 match all_finite(&null) {
                     true => self.score(&null, design, counts),

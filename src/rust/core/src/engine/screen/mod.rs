@@ -32,7 +32,7 @@ use crate::engine::dispersion::estimate_dispersions;
 use crate::result::{GeneColumns, PairColumns, ScreenBlock, ScreenSink};
 use crate::source::{CountKind, Csc, check_counts, gene_blocks};
 use crate::{Error, Monitor, Result};
-use gene::{GeneRow, Room, fit_row};
+use gene::{GeneFitter, GeneRow, Room, fit_row};
 use pair::PairFit;
 use rayon::prelude::*;
 use resampling::Resampler;
@@ -74,8 +74,7 @@ impl Pairs<'_> {
 ///
 /// Beside what the caller holds, memory is that of the rows of the perturbed
 /// cells (8 bytes times 1 + rank of the design, a perturbed cell and
-/// perturbation), of a block of counts (192 MB, or what `memory_limit` in bytes
-/// leaves), of 24 bytes a cell and thread, and of the results in memory.
+/// perturbation), of a block of counts (192 MB, or what the memory limit leaves), of 24 bytes a cell and thread, and of the results in memory.
 ///
 /// # Errors
 /// Where the memory limit is too low, the matrix does not have the comparison's cells, a count is not what the
@@ -86,7 +85,6 @@ pub fn fit_screen(
     comparison: &Comparison<'_>,
     pairs: Pairs<'_>,
     options: &Options,
-    memory_limit: Option<usize>,
     monitor: &Monitor,
     sink: &mut dyn ScreenSink,
 ) -> Result<()> {
@@ -105,7 +103,7 @@ pub fn fit_screen(
         Pairs::Some { perturbations, .. } => perturbations.len(),
     };
     let fixed = fixed_bytes(comparison, sink.bytes(fitted));
-    let capacity = capacity(fixed, memory_limit)?;
+    let capacity = capacity(fixed, options.memory_limit)?;
     let alphas = match (options.family, options.dispersion) {
         (Family::NegativeBinomial, Dispersion::Trend) => trend(counts, comparison, monitor)?,
         _ => vec![f64::NAN; counts.nrow()],
@@ -114,6 +112,7 @@ pub fn fit_screen(
         Test::Calibrated => Some(Resampler::new(comparison, options, monitor)?),
         _ => None,
     };
+    let fitter = GeneFitter { comparison, options, resampler, monitor };
     let done = sink.genes_done();
     for block in gene_blocks(counts, capacity) {
         let genes: Vec<usize> = block.genes().filter(|&gene| gene >= done).collect();
@@ -124,16 +123,7 @@ pub fn fit_screen(
             let fit = |room: &mut Room, &gene: &usize| {
                 let (counts, pairs) = (block.gene(gene), pairs.of(gene, all));
                 let alpha = Some(alphas[gene]).filter(|alpha| alpha.is_finite());
-                let row = fit_row(
-                    comparison,
-                    counts,
-                    pairs,
-                    alpha,
-                    options,
-                    resampler.as_ref(),
-                    room,
-                    monitor,
-                )?;
+                let row = fit_row(&fitter, counts, pairs, alpha, room)?;
                 monitor.tick()?;
                 Ok(row)
             };

@@ -70,4 +70,6 @@ pub struct Options {
     pub tolerance: f64,
     /// Passes over the cells that a null fit may take.
     pub max_iterations: usize,
+    /// Bytes that the fit may hold beside the caller's own.
+    pub memory_limit: Option<usize>,
 }

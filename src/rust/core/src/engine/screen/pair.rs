@@ -62,7 +62,6 @@ pub struct Gene<'a> {
 /// Fits and tests.
 pub fn fit_pair(
     gene: &Gene<'_>,
-    perturbation: usize,
     perturbed: &Perturbed<'_>,
     options: &Options,
     room: &mut Room,
@@ -93,7 +92,7 @@ pub fn fit_pair(
     let Some(peak) = climb(&gene.likelihood, perturbed, effect, room) else {
         return Fitted::Unusual;
     };
-    match report(gene, perturbation, perturbed, options, effect, &peak, room) {
+    match report(gene, perturbed, options, effect, &peak, room) {
         Some(fit) => Fitted::Done(fit),
         None => Fitted::Unusual,
     }
@@ -120,7 +119,6 @@ fn null_sums(gene: &Gene<'_>, perturbed: &Perturbed<'_>, room: &mut Room) -> Nul
 
 fn report(
     gene: &Gene<'_>,
-    perturbation: usize,
     perturbed: &Perturbed<'_>,
     options: &Options,
     effect: Effect,
@@ -150,7 +148,7 @@ fn report(
             let score = score(gene, perturbed, &null, &mut fit, room)?;
             if let Some(resampled) = &gene.resampled {
                 let sum = room.sums.effect_score;
-                fit.p_value = resampled.p_value(perturbation, perturbed, &room.coefficients, sum);
+                fit.p_value = resampled.p_value(perturbed, &room.coefficients, sum);
             }
             score / gene.dispersion.sqrt()
         }

@@ -37,6 +37,14 @@ pub struct ResampledGene<'a> {
     scratch: RefCell<Scratch>,
 }
 
+/// A null model that was written out, and its fit.
+pub struct NullFit<'a> {
+    pub model: &'a Joint,
+    /// Of the kept columns.
+    pub coefficients: &'a [f64],
+    pub alpha: f64,
+}
+
 enum Resampled {
     Permuted(Population),
     Conditional(BinnedResiduals),
@@ -79,27 +87,26 @@ impl<'a> Resampler<'a> {
         ResampledGene { resampler: self, alpha, counts, centre, whole: OnceCell::new(), scratch }
     }
 
-    /// The p-value of a pair whose null model was written out.
+    /// The p-value of a pair whose null model was written out and fitted.
     ///
     /// # Errors
     /// [`crate::Error::Interrupted`] once the monitor is cancelled.
     pub fn written_out(
         &self,
         perturbation: usize,
-        null: &Joint,
-        coefficients: &[f64],
-        alpha: f64,
+        null: &NullFit<'_>,
         workspace: &mut Workspace,
         monitor: &Monitor,
     ) -> Result<f64> {
-        let design = &null.design;
+        let NullFit { model, coefficients, alpha } = *null;
+        let design = &model.design;
         let at = design.basis().coordinates(coefficients);
-        let counts = dense(null.counts(), design.cells());
+        let counts = dense(model.counts(), design.cells());
         let mut residuals = vec![];
         add_residuals(design.blocks().iter(), &counts, &at, alpha, &mut residuals);
         let strata: Vec<u16> =
-            null.cells.iter().map(|&cell| self.comparison.stratum(cell)).collect();
-        let own = places(self.comparison.perturbed_cells(perturbation), &null.cells);
+            model.cells.iter().map(|&cell| self.comparison.stratum(cell)).collect();
+        let own = places(self.comparison.perturbed_cells(perturbation), &model.cells);
         let sum = own.iter().map(|&at| residuals[at as usize]).sum();
         let resampled = self.resampled(&residuals, &strata);
         let mut scratch = Scratch::new();
@@ -182,14 +189,9 @@ impl<'a> Resampler<'a> {
 impl ResampledGene<'_> {
     /// The p-value of the sum of the perturbed cells' null residuals, where the
     /// null model of the cells compared has these coefficients.
-    pub fn p_value(
-        &self,
-        perturbation: usize,
-        perturbed: &Perturbed<'_>,
-        coefficients: &[f64],
-        sum: f64,
-    ) -> f64 {
+    pub fn p_value(&self, perturbed: &Perturbed<'_>, coefficients: &[f64], sum: f64) -> f64 {
         let resampler = self.resampler;
+        let perturbation = perturbed.number;
         let base = resampler.comparison.base();
         let outside = &perturbed.members.outside;
         let probabilities = match resampler.resampling {
