@@ -84,7 +84,7 @@ estimate_dispersions <- function(x, formula = ~ 1, ..., threads = NULL,
                                  assay = NULL, cell_metadata = NULL,
                                  na_action = c("fail", "omit"),
                                  progress = rlang::is_interactive()) {
-  check_no_dots(...)
+  check_no_dots(..., of = "estimate_dispersions")
   na_action <- first_choice(na_action, c("fail", "omit"))
   threads <- resolve_threads(threads)
   formula <- parse_formula(formula, env = caller_env())
