@@ -206,3 +206,20 @@ pair_by_hand <- function(made, g, k, theta = Inf) {
     )
   )
 }
+
+# Twelve cells x four guides: without any, and with up to two a cell.
+membership <- function() {
+  matrix(
+    FALSE, 12, 4,
+    dimnames = list(paste0("cell", 1:12), c("NT1", "NT2", "A", "B"))
+  )
+}
+
+several <- function() {
+  has <- membership()
+  has[c(1, 2, 5), "NT1"] <- TRUE
+  has[3, "NT2"] <- TRUE
+  has[5:8, "A"] <- TRUE
+  has[8:10, "B"] <- TRUE
+  has
+}
