@@ -13,6 +13,7 @@ use super::march::Line;
 use super::ripple::Ripple;
 use super::saddle::{Problem, Saddle};
 use super::{Scratch, Tails};
+use num_complex::Complex64;
 use std::f64::consts::{PI, TAU};
 
 /// Nodes that a tail may take. Where they do not reach as far as it needs, the
@@ -76,9 +77,9 @@ fn log_tail(problem: &Problem<'_>, ripple: &Ripple, saddle: &Saddle, line: &mut 
     for node in 1..=nodes {
         line.advance();
         let u = node as f64 * step;
-        let phase = faer::c64::cis(-u * problem.statistic);
+        let phase = Complex64::cis(-u * problem.statistic);
         let kernel = (-0.5 * (u * blur).powi(2)).exp();
-        sum += (line.value() * phase / faer::c64::new(s, side * u)).re * kernel;
+        sum += (line.value() * phase / Complex64::new(s, side * u)).re * kernel;
     }
     // Where the period is short, T' is certain to be above T - L, T - 2 L, ...
     let certain = (-s * period - exponent).exp() / -(-s * period).exp_m1();

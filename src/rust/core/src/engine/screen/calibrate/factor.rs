@@ -7,7 +7,7 @@
 
 use super::march::Turning;
 use super::saddle::{Group, GroupSums};
-use faer::c64;
+use num_complex::Complex64;
 use std::ops::Range;
 
 /// The generating function is nowhere larger than on the real axis; its log may
@@ -27,7 +27,7 @@ pub(super) struct Heavy {
     pub cells: f64,
     /// log y on the real axis.
     pub log: f64,
-    pub odds: c64,
+    pub odds: Complex64,
     pub turn: Turning,
 }
 
@@ -42,18 +42,18 @@ pub(super) struct Factor {
     cumulant: f64,
     spread: f64,
     /// How far t is from its value on the real axis, here and a node before.
-    shift: c64,
-    before: c64,
+    shift: Complex64,
+    before: Complex64,
     /// sqrt(K'' here / K'' on the real axis), continued along the line.
-    root: c64,
+    root: Complex64,
 }
 
 /// K and its derivatives with respect to t.
 #[derive(Default)]
 struct Derivatives {
-    cumulant: c64,
-    mean: c64,
-    spread: c64,
+    cumulant: Complex64,
+    mean: Complex64,
+    spread: Complex64,
 }
 
 impl Factor {
@@ -73,9 +73,9 @@ impl Factor {
             exact: exact.then(|| group.untilted() - group.log_subsets() - sums.cumulant),
             cumulant: sums.cumulant,
             spread: sums.spread,
-            shift: c64::ZERO,
-            before: c64::ZERO,
-            root: c64::ONE,
+            shift: Complex64::ZERO,
+            before: Complex64::ZERO,
+            root: Complex64::ONE,
         }
     }
 
@@ -83,10 +83,15 @@ impl Factor {
     /// exponential of, and times what. None where it is next to nothing.
     ///
     /// `powers`: sums of cells y^k over light atoms.
-    pub fn value(&mut self, powers: &[c64; 8], heavy: &[Heavy], u: f64) -> Option<(c64, c64)> {
+    pub fn value(
+        &mut self,
+        powers: &[Complex64; 8],
+        heavy: &[Heavy],
+        u: f64,
+    ) -> Option<(Complex64, Complex64)> {
         if self.drawn.is_none() {
-            let at = Derivatives::at(powers, heavy, u, c64::ZERO);
-            return Some((at.cumulant - self.cumulant, c64::ONE));
+            let at = Derivatives::at(powers, heavy, u, Complex64::ZERO);
+            return Some((at.cumulant - self.cumulant, Complex64::ONE));
         }
         if let Some(constant) = self.exact {
             return Some((constant.into(), coefficient(powers, self.drawn? as usize)));
@@ -95,11 +100,12 @@ impl Factor {
         // cell were drawn with a high probability.
         let along = self.shift + self.shift - self.before;
         let found = self.solve(powers, heavy, u, along).or_else(|| {
-            let mean = Derivatives::at(powers, heavy, u, c64::ZERO).mean;
-            self.solve(powers, heavy, u, (c64::ONE * self.drawn? / mean).ln())
+            let mean = Derivatives::at(powers, heavy, u, Complex64::ZERO).mean;
+            self.solve(powers, heavy, u, (Complex64::ONE * self.drawn? / mean).ln())
         });
         if found.is_none() {
-            (self.shift, self.before, self.root) = (c64::ZERO, c64::ZERO, c64::ONE);
+            (self.shift, self.before, self.root) =
+                (Complex64::ZERO, Complex64::ZERO, Complex64::ONE);
         }
         found
     }
@@ -108,11 +114,11 @@ impl Factor {
     /// get there, or to something impossible.
     fn solve(
         &mut self,
-        powers: &[c64; 8],
+        powers: &[Complex64; 8],
         heavy: &[Heavy],
         u: f64,
-        from: c64,
-    ) -> Option<(c64, c64)> {
+        from: Complex64,
+    ) -> Option<(Complex64, Complex64)> {
         let drawn = self.drawn?;
         let mut shift = from;
         for _ in 0..8 {
@@ -140,10 +146,10 @@ impl Factor {
 }
 
 /// Of z^m in prod(1 + y z)^cells: m e_m = sum over k of (-1)^(k - 1) e_(m - k) p_k.
-fn coefficient(powers: &[c64; 8], m: usize) -> c64 {
-    let mut e = [c64::ONE; FEW_DRAWN as usize + 1];
+fn coefficient(powers: &[Complex64; 8], m: usize) -> Complex64 {
+    let mut e = [Complex64::ONE; FEW_DRAWN as usize + 1];
     for j in 1..=m {
-        let mut sum = c64::ZERO;
+        let mut sum = Complex64::ZERO;
         for k in 1..=j {
             let term = e[j - k] * powers[k - 1];
             sum += if k % 2 == 1 { term } else { -term };
@@ -156,10 +162,10 @@ fn coefficient(powers: &[c64; 8], m: usize) -> c64 {
 impl Derivatives {
     /// `shift` away from where the atoms are.
     #[inline]
-    fn at(powers: &[c64; 8], heavy: &[Heavy], u: f64, shift: c64) -> Self {
-        let turn = if shift == c64::ZERO { c64::ONE } else { shift.exp() };
+    fn at(powers: &[Complex64; 8], heavy: &[Heavy], u: f64, shift: Complex64) -> Self {
+        let turn = if shift == Complex64::ZERO { Complex64::ONE } else { shift.exp() };
         let mut sums = Self::default();
-        let mut power = -c64::ONE;
+        let mut power = -Complex64::ONE;
         for (k, sum) in powers.iter().enumerate() {
             power *= -turn;
             let k = (k + 1) as f64;
@@ -176,7 +182,7 @@ impl Derivatives {
             let log = if y.norm_sqr() <= 1.0 {
                 (y + 1.0).ln()
             } else {
-                c64::new(atom.log - 0.5 * u * u * atom.variance, u * atom.value)
+                Complex64::new(atom.log - 0.5 * u * u * atom.variance, u * atom.value)
                     + shift
                     + (y.inv() + 1.0).ln()
             };

@@ -6,7 +6,7 @@ use super::factor::{FEW_DRAWN, FEW_DRAWN_ODDS, Factor, Heavy};
 use super::saddle::{Group, GroupSums, Problem, Saddle};
 use super::tiny::Tiny;
 use crate::simd::{Kernel, LANES, Vector, run};
-use faer::c64;
+use num_complex::Complex64;
 use std::ops::Range;
 
 /// Tilted odds y up to which log(1 + y) is a power series of [`Order`] terms:
@@ -42,14 +42,14 @@ pub(super) struct Light {
 /// node k to the next.
 #[derive(Clone, Copy)]
 pub(super) struct Turning {
-    now: c64,
+    now: Complex64,
     damping: f64,
 }
 
 impl Turning {
     pub fn new(value: f64, variance: f64, step: f64) -> Self {
         let damping = (-step * step * variance).exp();
-        Self { now: c64::cis(step * value) * damping.sqrt(), damping }
+        Self { now: Complex64::cis(step * value) * damping.sqrt(), damping }
     }
 }
 
@@ -99,7 +99,7 @@ impl Line {
                 self.light.push(log.exp(), cells, turn);
                 largest = largest.max(log.exp());
             } else {
-                let odds = c64::new(log.min(700.0).exp(), 0.0);
+                let odds = Complex64::new(log.min(700.0).exp(), 0.0);
                 self.heavy.push(Heavy { value, variance, cells, log, odds, turn });
             }
         }
@@ -127,19 +127,19 @@ impl Line {
     }
 
     /// The generating function here, relative to the real axis.
-    pub fn value(&mut self) -> c64 {
+    pub fn value(&mut self) -> Complex64 {
         let u = self.node as f64 * self.step;
-        let (mut exponent, mut factor) = (c64::ZERO, c64::ONE);
+        let (mut exponent, mut factor) = (Complex64::ZERO, Complex64::ONE);
         for group in &mut self.factors {
             let sums = self.light.power_sums(group.light.clone(), group.many_terms);
             let heavy = &self.heavy[group.heavy.clone()];
             let Some((of_group, times)) = group.value(&sums, heavy, u) else {
-                return c64::ZERO;
+                return Complex64::ZERO;
             };
             exponent += of_group;
             factor *= times;
         }
-        let tiny: c64 = self.tiny.iter_mut().map(Tiny::value).product();
+        let tiny: Complex64 = self.tiny.iter_mut().map(Tiny::value).product();
         exponent.exp() * factor * tiny
     }
 }
@@ -170,13 +170,13 @@ impl Light {
     }
 
     /// Sum of cells y.
-    pub fn sum(&self, atoms: Range<usize>) -> c64 {
+    pub fn sum(&self, atoms: Range<usize>) -> Complex64 {
         run(PowerSums::<1> { light: self, atoms })[0]
     }
 
     /// Sums of cells y^k, k = 1, 2, .. 8; of k > 4 only where asked.
-    fn power_sums(&self, atoms: Range<usize>, many: bool) -> [c64; 8] {
-        let mut sums = [c64::ZERO; 8];
+    fn power_sums(&self, atoms: Range<usize>, many: bool) -> [Complex64; 8] {
+        let mut sums = [Complex64::ZERO; 8];
         if many {
             sums = run(PowerSums::<8> { light: self, atoms });
         } else {
@@ -213,10 +213,10 @@ struct PowerSums<'a, const ORDER: usize> {
 }
 
 impl<const ORDER: usize> Kernel for PowerSums<'_, ORDER> {
-    type Output = [c64; ORDER];
+    type Output = [Complex64; ORDER];
 
     #[inline(always)]
-    fn run<V: Vector>(self) -> [c64; ORDER] {
+    fn run<V: Vector>(self) -> [Complex64; ORDER] {
         let mut re = [V::zero(); ORDER];
         let mut im = [V::zero(); ORDER];
         for chunk in self.atoms.start / LANES..self.atoms.end / LANES {
@@ -230,6 +230,6 @@ impl<const ORDER: usize> Kernel for PowerSums<'_, ORDER> {
                 (x, y) = (y.times_plus(minus_b, x.times(a)), y.times_plus(a, x.times(b)));
             }
         }
-        std::array::from_fn(|k| c64::new(re[k].total(), im[k].total()))
+        std::array::from_fn(|k| Complex64::new(re[k].total(), im[k].total()))
     }
 }

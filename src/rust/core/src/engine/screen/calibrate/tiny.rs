@@ -3,7 +3,7 @@
 
 use super::atoms::Atoms;
 use super::saddle::Group;
-use faer::c64;
+use num_complex::Complex64;
 
 /// Groups of at most as many cells are exact.
 pub(super) const TINY: usize = 24;
@@ -13,10 +13,10 @@ pub(super) const TINY: usize = 24;
 pub(super) struct Tiny {
     drawn: usize,
     /// Tilted probability, what turns it here, and turns that a node.
-    cells: Vec<(f64, c64, c64)>,
+    cells: Vec<(f64, Complex64, Complex64)>,
     /// P(M = m) with the tilted probabilities.
     scale: f64,
-    coefficients: Vec<c64>,
+    coefficients: Vec<Complex64>,
 }
 
 impl Tiny {
@@ -29,7 +29,7 @@ impl Tiny {
         let cells = group.atoms.clone().filter(|&i| atoms.cells[i] > 0.0).map(|i| {
             let value = atoms.value[i];
             let p = 1.0 / (1.0 + (-(t + s * value)).exp());
-            (p, c64::ONE, c64::cis(step * value))
+            (p, Complex64::ONE, Complex64::cis(step * value))
         });
         let mut tiny = Self {
             drawn: drawn as usize,
@@ -46,14 +46,14 @@ impl Tiny {
     }
 
     /// The generating function here, relative to the real axis.
-    pub fn value(&mut self) -> c64 {
+    pub fn value(&mut self) -> Complex64 {
         let m = self.drawn;
         self.coefficients.clear();
-        self.coefficients.resize(m + 1, c64::ZERO);
-        self.coefficients[0] = c64::ONE;
+        self.coefficients.resize(m + 1, Complex64::ZERO);
+        self.coefficients[0] = Complex64::ONE;
         for &(p, turned, _) in &self.cells {
             for k in (0..=m).rev() {
-                let below = if k > 0 { self.coefficients[k - 1] } else { c64::ZERO };
+                let below = if k > 0 { self.coefficients[k - 1] } else { Complex64::ZERO };
                 self.coefficients[k] = self.coefficients[k] * (1.0 - p) + below * turned * p;
             }
         }
@@ -67,7 +67,7 @@ impl Tiny {
         let f = m as f64 / n as f64;
         let mut untilted = Self {
             drawn: m,
-            cells: vec![(f, c64::ONE, c64::ONE); n],
+            cells: vec![(f, Complex64::ONE, Complex64::ONE); n],
             scale: 1.0,
             coefficients: vec![],
         };
