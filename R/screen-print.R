@@ -100,16 +100,18 @@ cost_line <- function(fit) {
   paste0(
     "Took ", format(signif(fit$seconds, 3)), " s",
     if (!is.null(fit$peak_bytes) && is.finite(fit$peak_bytes)) {
-      paste0(" and ", big(fit$peak_bytes / 1e6), " MB")
+      paste0(" (R had at most ", big(fit$peak_bytes / 1e6), " MB)")
     },
     "; results are in ",
     if (is.null(path)) "memory" else path
   )
 }
 
+# Where p-values are too small for a double, statistics still differ.
 top_pairs <- function(fit, found) {
   p <- read_pairs_of(fit$store, "p_value", found$id)
-  first <- utils::head(order(p, found$id), 10)
+  statistic <- read_pairs_of(fit$store, "statistic", found$id)
+  first <- utils::head(order(p, -abs(statistic), found$id), 10)
   table <- pair_table(fit, found$id[first], found$q[first])
   table[c(
     "gene_id", "perturbation", "estimate", "std_err", "p_value",
