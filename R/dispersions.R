@@ -39,12 +39,14 @@
 #'   squared median absolute deviation of `log(dispersion_gene / dispersion_trend)`
 #'   less the part that is estimation error, trigamma(degrees of freedom / 2), and
 #'   at least 0.25. Genes whose own dispersion is above the trend by more than two
-#'   such deviations are outliers, and keep their own.
+#'   such deviations are outliers, and keep their own, if their log-likelihood is
+#'   lower at the trend by more than 2: two or three counts in thousands of cells
+#'   may have any dispersion of their own, and say nothing.
 #'
 #' It differs from DESeq2's result in that coefficients are fitted anew at every
 #' dispersion, that no mean is raised to 0.5, which would swamp the means of
-#' single cells, that dispersions have neither a floor (1e-8) nor a ceiling, and
-#' that searches end at the optimum. With three residual degrees of freedom or
+#' single cells, that dispersions have neither a floor (1e-8) nor a ceiling, that
+#' an outlier's likelihood is asked too, and that searches end at the optimum. With three residual degrees of freedom or
 #' fewer DESeq2 finds the prior's variance by simulation; here the formula above
 #' holds for all.
 #'

@@ -316,6 +316,10 @@ fn matrix() -> (Vec<Problem>, Problem) {
     genes[40].counts.iter_mut().enumerate().for_each(|(cell, y)| {
         *y = if cell % 60 == 0 { 3000.0 } else { 1.0 };
     });
+    // Two counts: their likelihood is largest far above the trend, and says nothing.
+    genes[20].counts.iter_mut().enumerate().for_each(|(cell, y)| {
+        *y = if cell % 150 == 4 { 1.0 } else { 0.0 };
+    });
     (genes, shared)
 }
 
@@ -326,6 +330,11 @@ fn estimate(threads: usize) -> DispersionTable {
     let design = Design::new(&shared.columns, &shared.offset).unwrap();
     let job = || estimate_dispersions(&counts, &design, &Monitor::new()).unwrap();
     pool(threads).unwrap().install(job)
+}
+
+fn loss(problem: &Problem, own: &GeneFit, alpha: f64) -> f64 {
+    let at = |theta: f64| problem.negative_binomial_at(theta).log_likelihood;
+    if own.theta.is_finite() { at(own.theta) - at(1.0 / alpha) } else { 0.0 }
 }
 
 #[test]
@@ -343,12 +352,13 @@ fn the_steps_follow_one_another() {
         assert_eq!(table.trend[k], trend);
         let prior = Prior { alpha: trend, variance: table.spread.prior_variance };
         let far = 2.0 * table.spread.residual_variance.sqrt();
-        let outlier = (table.gene_wise[k] / trend).ln() > far;
+        let outlier = (table.gene_wise[k] / trend).ln() > far && loss(gene, &fit, trend) > 2.0;
         assert_eq!(table.outlier[k], outlier);
         let want = if outlier { fit } else { shrunken(gene, &prior) };
         assert_eq!(table.dispersion[k], 1.0 / want.theta, "gene {k}");
     }
     assert!(table.outlier[40]);
+    assert!(table.gene_wise[20] > 10.0 * table.trend[20] && !table.outlier[20]);
     assert_eq!(table.fitted_trend, fit_trend(&table.mean, &table.gene_wise).unwrap());
     assert_eq!(table.status[7], Status::AllZero);
     assert_eq!((table.mean[7], table.outlier[7]), (0.0, false));

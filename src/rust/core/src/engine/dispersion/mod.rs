@@ -11,19 +11,22 @@
 //!
 //! Unlike DESeq2, which fits means once, coefficients are those of each alpha
 //! (as in glmGamPoi: Ahlmann-Eltze and Huber 2020, Bioinformatics 36:5701), no
-//! mean is raised to 0.5, and searches end at the optimum.
+//! mean is raised to 0.5, and searches end at the optimum. A gene keeps its own
+//! dispersion only if its likelihood, too, tells it from the trend: that of a few
+//! counts in thousands of cells may be largest at any dispersion, and says nothing.
 
 mod profile;
 mod trend;
 mod local;
 mod spread;
 
+use profile::MOST_PASSES;
 pub use profile::{Prior, gene_wise, map};
 pub use spread::Spread;
 pub use trend::{Trend, fit_trend};
 
 use crate::design::Design;
-use crate::engine::glm::{GeneFit, Workspace};
+use crate::engine::glm::{GeneFit, Workspace, fit_gene_at};
 use crate::result::DispersionTable;
 use crate::source::{CountKind, Csc, GeneCounts, check_counts, gene_blocks};
 use crate::{Error, Monitor, Result};
@@ -69,16 +72,21 @@ pub fn estimate_dispersions(
 
     let fits = each_gene(counts, monitor, |gene, counts, workspace| {
         let prior = Prior { alpha: trend.at(means[gene]), variance: spread.prior_variance };
-        if spread.is_outlier(alphas[gene], prior.alpha) {
-            return Ok(own[gene].clone());
-        }
-        map(counts, design, &prior, &own[gene], workspace, monitor)
+        let own = &own[gene];
+        let outlier = spread.is_far(alphas[gene], prior.alpha)
+            && loss_at(prior.alpha, counts, design, own, workspace, monitor)?
+                > spread::OUTLYING_LOSS;
+        let fit = match outlier {
+            true => own.clone(),
+            false => map(counts, design, &prior, own, workspace, monitor)?,
+        };
+        Ok((fit, outlier))
     })?;
+    let (fits, outliers): (Vec<GeneFit>, Vec<bool>) = fits.into_iter().unzip();
     let at_trend = |&mean: &f64| if mean > 0.0 { trend.at(mean) } else { f64::NAN };
     let trends: Vec<f64> = means.iter().map(at_trend).collect();
-    let outliers = alphas.iter().zip(&trends).map(|(a, t)| spread.is_outlier(*a, *t));
     Ok(DispersionTable {
-        outlier: outliers.collect(),
+        outlier: outliers,
         status: fits.iter().map(|fit| fit.status).collect(),
         dispersion: fits.iter().map(|fit| 1.0 / fit.theta).collect(),
         mean: means,
@@ -87,6 +95,21 @@ pub fn estimate_dispersions(
         fitted_trend: trend,
         spread,
     })
+}
+
+/// By how much a gene's log-likelihood is lower at `alpha` than at its own
+/// dispersion. Without the adjustment: that grows with alpha, and where there are
+/// hardly more counts than coefficients, faster than the likelihood falls.
+fn loss_at(
+    alpha: f64,
+    counts: GeneCounts<'_>,
+    design: &Design,
+    own: &GeneFit,
+    workspace: &mut Workspace,
+    monitor: &Monitor,
+) -> Result<f64> {
+    let there = fit_gene_at(counts, design, alpha, MOST_PASSES, workspace, monitor)?;
+    Ok(own.log_likelihood - there.log_likelihood)
 }
 
 /// Mean over cells of the counts divided by exp(offset), as a rule the size

@@ -22,7 +22,7 @@ const CONVERGED: f64 = 1e-7;
 const LARGEST_STEP: f64 = 3.0;
 const MOST_LOOKS: usize = 100;
 /// Passes that the coefficients may take at one alpha.
-const MOST_PASSES: usize = 100;
+pub const MOST_PASSES: usize = 100;
 
 /// log(alpha) is normal about the logarithm of the trend.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -8,6 +8,9 @@ const LEAST: f64 = 0.25;
 /// Standard deviations above the trend from which a gene keeps its own
 /// dispersion.
 const OUTLYING: f64 = 2.0;
+/// By how much its log-likelihood must be lower at the trend: that of as many
+/// deviations.
+pub const OUTLYING_LOSS: f64 = OUTLYING * OUTLYING / 2.0;
 /// Makes the median absolute deviation that of a normal's standard deviation,
 /// to R's digits.
 const NORMAL: f64 = 1.4826;
@@ -36,9 +39,9 @@ impl Spread {
         Self { residual_variance, prior_variance: (residual_variance - estimation).max(LEAST) }
     }
 
-    /// Whether a gene's dispersion is so far above the trend that it is not to be
+    /// Whether a gene's dispersion is so far above the trend that it may not be
     /// shrunken to it.
-    pub fn is_outlier(&self, alpha: f64, trend: f64) -> bool {
+    pub fn is_far(&self, alpha: f64, trend: f64) -> bool {
         (alpha / trend).ln() > OUTLYING * self.residual_variance.sqrt()
     }
 }
@@ -81,7 +84,7 @@ mod tests {
         };
         let some = spread(&[0.1, 0.5, 2.0]);
         assert_eq!(spread(&[0.1, 0.0, 0.5, f64::NAN, 2.0, 1e-8]), some);
-        assert!(!some.is_outlier(f64::NAN, 1.0));
-        assert!(some.is_outlier(1e9, 1.0));
+        assert!(!some.is_far(f64::NAN, 1.0));
+        assert!(some.is_far(1e9, 1.0));
     }
 }
