@@ -196,7 +196,8 @@ fn std_err(
     Some(sigma * sigma * variance.max(0.0).sqrt())
 }
 
-/// By how much the log-likelihood exceeds that of the null model.
+/// By how much the log-likelihood exceeds that of the null model; none where the
+/// two cannot be told.
 fn likelihood_gain(
     gene: &Gene<'_>,
     perturbed: &Perturbed<'_>,
@@ -211,7 +212,8 @@ fn likelihood_gain(
         let null = null_peak(gene, perturbed, fit, room)?;
         log_likelihood(gene, perturbed, &null, fit, room)
     };
-    Some(with - without)
+    let gain = with - without;
+    gain.is_finite().then_some(gain)
 }
 
 fn log_likelihood(
