@@ -46,9 +46,9 @@
 #' It differs from DESeq2's result in that coefficients are fitted anew at every
 #' dispersion, that no mean is raised to 0.5, which would swamp the means of
 #' single cells, that dispersions have neither a floor (1e-8) nor a ceiling, that
-#' an outlier's likelihood is asked too, and that searches end at the optimum. With three residual degrees of freedom or
-#' fewer DESeq2 finds the prior's variance by simulation; here the formula above
-#' holds for all.
+#' an outlier's likelihood is asked too, and that searches end at the optimum.
+#' With three residual degrees of freedom or fewer DESeq2 finds the prior's
+#' variance by simulation; here the formula above holds for all.
 #'
 #' @return A tibble with one row a gene, in the order of `x`:
 #' \describe{
