@@ -108,12 +108,22 @@ score <- function(result, truth, shared) {
     null_001 = mean(null < 0.001),
     true = sum(truth[found] != 0),
     false = sum(truth[found] == 0),
+    true_at_level = true_at_level(q, truth),
     slope = own[1],
     rmse = own[2],
     infinite = sum(is.infinite(result$estimate) & truth != 0),
     slope_shared = same[1],
     rmse_shared = same[2]
   )
+}
+
+# How many true effects the ranking by q-value finds before more than `level` of what
+# it found is false: what tests of different size can be compared by.
+true_at_level <- function(q, truth) {
+  ranked <- order(q, na.last = NA)
+  true <- cumsum(truth[ranked] != 0)
+  last_of_ties <- !duplicated(q[ranked], fromLast = TRUE)
+  max(0, true[last_of_ties & 1 - true / seq_along(true) <= level])
 }
 
 slope_and_error <- function(estimate, truth, finite) {
@@ -124,7 +134,7 @@ slope_and_error <- function(estimate, truth, finite) {
 }
 
 together <- function(scores) {
-  counted <- c("tested", "true", "false", "infinite")
+  counted <- c("tested", "true", "false", "true_at_level", "infinite")
   all <- Reduce(`+`, scores)
   rest <- setdiff(names(all), counted)
   all[rest] <- all[rest] / length(scores)
@@ -134,8 +144,8 @@ together <- function(scores) {
 in_short <- function(scores) {
   scores$fdp <- scores$false / (scores$true + scores$false)
   shown <- c(
-    "tested", "null_05", "null_001", "true", "false", "fdp", "slope", "rmse", "infinite",
-    "slope_shared", "rmse_shared"
+    "tested", "null_05", "null_001", "true", "false", "fdp", "true_at_level", "slope", "rmse",
+    "infinite", "slope_shared", "rmse_shared"
   )
   format(scores[shown], digits = 3)
 }
@@ -148,6 +158,7 @@ judge <- function(scores) {
     bar <- function(what, ...) report_bar(paste0(rownames(ours), ", ", what), ...)
     bar("false discovery proportion", ours$false / (ours$true + ours$false), "<", level)
     bar("true discoveries", ours$true, ">", theirs$true)
+    bar("true discoveries, 5 % false", ours$true_at_level, ">", theirs$true_at_level)
     bar("slope's distance from one", abs(ours$slope - 1), "<", 0.03)
   }
 }
