@@ -105,10 +105,10 @@
 #' at a stated rate of false ones is wanted, take `test = "lrt"` with `dispersion =
 #' "trend"`, and the covariates that expression is known to depend on: in
 #' simulated screens with 2,000 control cells that kept the false discoveries
-#' among those at 5 % after Benjamini and Hochberg below 5 %, and found most. The
-#' Wald test with a theta a gene let 6 to 7 % through, the score test 10 to 13 %:
-#' their p-values are too small in the far tail where counts are few. Where
-#' counts are not negative binomial, see `test = "calibrated"` and
+#' among those at 5 % after Benjamini and Hochberg below 5 %, and found more than
+#' any other setting that did. The Wald test with a theta a gene let 6 to 7 %
+#' through, the score test 10 to 13 %: their p-values are too small in the far tail
+#' where counts are few. Where counts are not negative binomial, see `test = "calibrated"` and
 #' \code{vignette("screens")}.
 #'
 #' @return A [ScreenFit]: genes x perturbations.

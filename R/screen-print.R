@@ -107,11 +107,14 @@ cost_line <- function(fit) {
   )
 }
 
-# Where p-values are too small for a double, statistics still differ.
+# Where p-values are too small for a double, statistics still differ. These are read
+# only of the pairs that may be among the first.
 top_pairs <- function(fit, found) {
   p <- read_pairs_of(fit$store, "p_value", found$id)
-  statistic <- read_pairs_of(fit$store, "statistic", found$id)
-  first <- utils::head(order(p, -abs(statistic), found$id), 10)
+  near <- which(rank(p, ties.method = "min") <= 10)
+  ids <- found$id[near]
+  statistic <- read_pairs_of(fit$store, "statistic", ids)
+  first <- near[utils::head(order(p[near], -abs(statistic), ids), 10)]
   table <- pair_table(fit, found$id[first], found$q[first])
   table[c(
     "gene_id", "perturbation", "estimate", "std_err", "p_value",

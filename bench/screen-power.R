@@ -141,8 +141,10 @@ together <- function(scores) {
   all
 }
 
+share_false <- function(scores) scores$false / (scores$true + scores$false)
+
 in_short <- function(scores) {
-  scores$fdp <- scores$false / (scores$true + scores$false)
+  scores$fdp <- share_false(scores)
   shown <- c(
     "tested", "null_05", "null_001", "true", "false", "fdp", "true_at_level", "slope", "rmse",
     "infinite", "slope_shared", "rmse_shared"
@@ -156,7 +158,7 @@ judge <- function(scores) {
     ours <- scores[paste0("lrt trend", covariates), ]
     theirs <- scores[paste0("crispyx min_mu=0", covariates), ]
     bar <- function(what, ...) report_bar(paste0(rownames(ours), ", ", what), ...)
-    bar("false discovery proportion", ours$false / (ours$true + ours$false), "<", level)
+    bar("false discovery proportion", share_false(ours), "<", level)
     bar("true discoveries", ours$true, ">", theirs$true)
     bar("true discoveries, 5 % false", ours$true_at_level, ">", theirs$true_at_level)
     bar("slope's distance from one", abs(ours$slope - 1), "<", 0.03)

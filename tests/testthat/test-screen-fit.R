@@ -13,6 +13,19 @@ test_that("a screen is printed: what was fitted, what was found", {
   expect_output(print(fit), "the other non-control perturbed cells, of 90,000")
 })
 
+test_that("pairs whose p-values underflow are ordered by their statistics", {
+  fit <- made_up_fit()
+  statistic <- fit$store$columns$statistic
+  ids <- which(is.finite(statistic))
+  tiny <- ids[-(1:3)]
+  fit$store$columns$p_value[tiny] <- 0
+  first <- utils::head(tiny[order(-abs(statistic[tiny]))], 10)
+  for (fit in list(fit, on_file(fit))) {
+    top <- top_pairs(fit, list(id = ids, q = ids / 100))
+    expect_identical(top, pair_table(fit, first, first / 100)[names(top)])
+  }
+})
+
 test_that("a summary counts by perturbation", {
   fit <- made_up_fit()
   table <- coefficient_table(fit)
