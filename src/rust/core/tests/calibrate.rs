@@ -12,9 +12,10 @@ use resampling::{Fast, Scheme, permuted, probabilities, strata};
 use residuals::{LARGE, heavy, mean_of, residuals, share_beyond};
 use scoria_core::engine::screen::{BinnedResiduals, Population, Scratch};
 
-/// Largest deviation of tails from resampled ones, beyond four Monte-Carlo
-/// errors, relative; compared at the resamples' quantiles in both tails.
-fn compare(scheme: &Scheme, residuals: &[f64], draws: usize, least: f64, label: &str) -> f64 {
+/// Tails agree with resampled ones at the resamples' quantiles, down to the share
+/// `least` in both tails: within four Monte-Carlo errors, and down to 1e-4 a tenth
+/// more.
+fn assert_close(scheme: &Scheme, residuals: &[f64], draws: usize, least: f64, label: &str) {
     let sums = scheme.sums(residuals, draws);
     let draws = sums.len();
     let mut shares = vec![0.5, 0.2, 0.05, 0.01, 3e-3, 1e-3, 3e-4, 1e-4, 3e-5, 1e-5];
@@ -23,7 +24,7 @@ fn compare(scheme: &Scheme, residuals: &[f64], draws: usize, least: f64, label: 
     let lower: Vec<f64> = shares.iter().map(|s| sums[at(*s)]).collect();
     let upper: Vec<f64> = shares.iter().map(|s| sums[draws - 1 - at(*s)]).collect();
     let statistics = [lower, upper].concat();
-    let mut worst = 0.0f64;
+    let mut worst = f64::NEG_INFINITY;
     let mut line = String::new();
     for (k, (t, tails)) in statistics.iter().zip(scheme.tails(residuals, &statistics)).enumerate() {
         let rounding = 1e-9 * (1.0 + t.abs());
@@ -34,32 +35,31 @@ fn compare(scheme: &Scheme, residuals: &[f64], draws: usize, least: f64, label: 
             if k < shares.len() { (tails.lower, lower) } else { (tails.upper, 1.0 - lower) };
         let off = p / resampled - 1.0;
         let error = (1.0 / (resampled * draws as f64)).sqrt();
-        worst = worst.max(off.abs() - 4.0 * error);
+        let margin = if resampled >= 1e-4 { 0.1 } else { 0.0 };
+        worst = worst.max(off.abs() - 4.0 * error - margin);
         line += &format!("{:>7.1}", 100.0 * off);
         assert!((tails.lower + tails.upper - 1.0).abs() < 1e-9);
     }
-    println!("{label:<34}{line}   worst beyond MC {:.1} %", 100.0 * worst);
-    worst
+    println!("{label:<34}{line}   beyond what is allowed {:.1} %", 100.0 * worst);
+    assert!(worst < 0.0, "{label}: {worst}");
 }
 
-/// Within a tenth, and four Monte-Carlo errors, of resampled tails.
-fn assert_close(scheme: &Scheme, residuals: &[f64], label: &str) {
-    let worst = compare(scheme, residuals, 256_000, 1e-3, label);
-    assert!(worst < 0.1, "{label}: {worst}");
+fn assert_close_quickly(scheme: &Scheme, residuals: &[f64], label: &str) {
+    assert_close(scheme, residuals, 256_000, 1e-3, label);
 }
 
 #[test]
 fn permutations_agree_with_resampling() {
     for (mean, m) in [(0.01, 30), (0.03, 200), (0.1, 60), (1.0, 30), (10.0, 100)] {
         let r = residuals(mean, 20_000, 0.4, 3);
-        assert_close(&Scheme::one_stratum(r.len(), m), &r, "one stratum");
+        assert_close_quickly(&Scheme::one_stratum(r.len(), m), &r, "one stratum");
     }
     let r = residuals(0.3, 400, 0.4, 3);
-    assert_close(&Scheme::one_stratum(400, 150), &r, "many of few cells");
+    assert_close_quickly(&Scheme::one_stratum(400, 150), &r, "many of few cells");
     let r = residuals(0.2, 4000, 0.4, 3);
-    assert_close(&strata(4000, 60), &r, "strata");
+    assert_close_quickly(&strata(4000, 60), &r, "strata");
     let r = residuals(0.5, 4000, 0.0, 3);
-    assert_close(&Scheme::one_stratum(4000, 40), &r, "ties");
+    assert_close_quickly(&Scheme::one_stratum(4000, 40), &r, "ties");
 }
 
 #[test]
@@ -67,7 +67,7 @@ fn conditional_resampling_agrees_with_resampling() {
     for (mean, m, slope) in [(0.03, 40, 0.5), (1.0, 40, 2.0), (0.3, 100, 1.0)] {
         let r = residuals(mean, 3000, 0.4, 3);
         let probabilities = probabilities(3000, m, slope, 4);
-        assert_close(&Scheme::Conditional(probabilities), &r, "conditional");
+        assert_close_quickly(&Scheme::Conditional(probabilities), &r, "conditional");
     }
 }
 
@@ -80,7 +80,13 @@ fn long_permutations_agree_with_resampling() {
         for m in [30, 100, 500, 2000] {
             let scheme = Scheme::one_stratum(n, m);
             let draws = std::env::var("DRAWS").map_or(10_000_000, |d| d.parse().unwrap());
-            compare(&scheme, &residuals, draws, 10.0 / draws as f64, &format!("mean {mean} m {m}"));
+            assert_close(
+                &scheme,
+                &residuals,
+                draws,
+                10.0 / draws as f64,
+                &format!("mean {mean} m {m}"),
+            );
         }
     }
 }
@@ -93,21 +99,21 @@ fn long_hard_cases_agree_with_resampling() {
     for mean in [0.03, 0.3, 3.0] {
         for m in [30, 500] {
             let r = residuals(mean, 20_000, 0.4, 3);
-            compare(&strata(20_000, m), &r[..], draws, least, &format!("strata {mean} {m}"));
+            assert_close(&strata(20_000, m), &r, draws, least, &format!("strata {mean} {m}"));
             let p = Scheme::Conditional(probabilities(20_000, m, 0.5, 4));
-            compare(&p, &r, draws, least, &format!("conditional {mean} {m}"));
+            assert_close(&p, &r, draws, least, &format!("conditional {mean} {m}"));
             let p = Scheme::Conditional(probabilities(20_000, m, 2.0, 4));
-            compare(&p, &r, draws, least, &format!("conditional steep {mean} {m}"));
+            assert_close(&p, &r, draws, least, &format!("conditional steep {mean} {m}"));
             let r = residuals(mean, 1000, 0.4, 3);
             let half = Scheme::one_stratum(1000, m);
-            compare(&half, &r, draws, least, &format!("1000 cells {mean} {m}"));
+            assert_close(&half, &r, draws, least, &format!("1000 cells {mean} {m}"));
             let p = Scheme::Conditional(probabilities(1000, m, 2.0, 4));
-            compare(&p, &r, draws, least, &format!("1000 cells conditional {mean} {m}"));
+            assert_close(&p, &r, draws, least, &format!("1000 cells conditional {mean} {m}"));
             let r = residuals(mean, 20_000, 0.0, 3);
             let tied = Scheme::one_stratum(20_000, m);
-            compare(&tied, &r, draws, least, &format!("ties {mean} {m}"));
+            assert_close(&tied, &r, draws, least, &format!("ties {mean} {m}"));
             let r = residuals(mean, 20_000, 0.02, 3);
-            compare(&tied, &r, draws, least, &format!("near ties {mean} {m}"));
+            assert_close(&tied, &r, draws, least, &format!("near ties {mean} {m}"));
         }
     }
 }

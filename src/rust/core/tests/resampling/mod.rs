@@ -13,7 +13,7 @@ use scoria_core::engine::screen::{BinnedResiduals, Population, Scratch, Tails};
 pub struct Fast(pub u64);
 
 impl Fast {
-    pub fn next(&mut self) -> u64 {
+    fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -21,11 +21,11 @@ impl Fast {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, n: usize) -> usize {
+    fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.next()) * n as u128) >> 64) as usize
     }
 
-    pub fn uniform(&mut self) -> f64 {
+    fn uniform(&mut self) -> f64 {
         (self.next() >> 11) as f64 * 2f64.powi(-53)
     }
 }
@@ -109,7 +109,7 @@ pub fn permuted(pool: &mut [f64], m: usize, rng: &mut Fast) -> f64 {
 
 /// The sum over cells that are members with their probabilities: candidates at
 /// geometric distances, thinned.
-pub fn conditional(residuals: &[f64], probabilities: &[f64], rng: &mut Fast) -> f64 {
+fn conditional(residuals: &[f64], probabilities: &[f64], rng: &mut Fast) -> f64 {
     let mut sum = 0.0;
     const RUN: usize = 128;
     for (residuals, probabilities) in residuals.chunks(RUN).zip(probabilities.chunks(RUN)) {
