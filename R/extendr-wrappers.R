@@ -7,7 +7,7 @@ NULL
 rust_fit_models <- function(counts, design, offset, options, progress) .Call(wrap__rust_fit_models, counts, design, offset, options, progress)
 
 #' @noRd
-rust_count_expressed <- function(counts, threads) .Call(wrap__rust_count_expressed, counts, threads)
+rust_summarise <- function(counts, threads) .Call(wrap__rust_summarise, counts, threads)
 
 #' @noRd
 rust_fit_screen <- function(counts, screen, options, progress) .Call(wrap__rust_fit_screen, counts, screen, options, progress)

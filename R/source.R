@@ -42,11 +42,11 @@ complete_source <- function(source, threads) {
   wanted <- is.null(source$genes$num_cells_expressed) ||
     is.null(source$cells$num_genes_expressed)
   if (wanted) {
-    expressed <- rust_value(rust_count_expressed(source$counts, threads))
+    summary <- rust_value(rust_summarise(source$counts, threads))
     source$genes$num_cells_expressed <-
-      source$genes$num_cells_expressed %||% expressed$genes
+      source$genes$num_cells_expressed %||% summary$cells_expressing
     source$cells$num_genes_expressed <-
-      source$cells$num_genes_expressed %||% expressed$cells
+      source$cells$num_genes_expressed %||% summary$genes_expressed
   }
   source$genes$gene_id <- gene_names(source$counts)
   source

@@ -6,7 +6,7 @@ use extendr_api::prelude::*;
 use scoria_core::design::Design;
 use scoria_core::engine::glm::{Family, Options, fit_genes};
 use scoria_core::result::GlmTable;
-use scoria_core::source::count_expressed;
+use scoria_core::source::summarise;
 use scoria_core::{Error, Monitor, pool};
 
 /// @noRd
@@ -36,13 +36,17 @@ fn rust_fit_models(
 
 /// @noRd
 #[extendr]
-fn rust_count_expressed(counts: S4, threads: i32) -> Robj {
+fn rust_summarise(counts: S4, threads: i32) -> Robj {
     report(|| {
         let pool = pool(threads as usize)?;
         let slots = Slots::of(&counts)?;
         let counts = slots.csc(&pool)?;
-        let (by_gene, by_cell) = pool.install(|| count_expressed(&counts));
-        Ok(list!(genes = by_gene, cells = by_cell))
+        let summary = pool.install(|| summarise(&counts))?;
+        Ok(list!(
+            cells_expressing = summary.cells_expressing,
+            genes_expressed = summary.genes_expressed,
+            totals = summary.totals
+        ))
     })
 }
 
@@ -82,5 +86,5 @@ fn as_list(design: &Design, table: &GlmTable) -> List {
 extendr_module! {
     mod fit_models;
     fn rust_fit_models;
-    fn rust_count_expressed;
+    fn rust_summarise;
 }

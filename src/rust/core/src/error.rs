@@ -28,6 +28,10 @@ pub enum Error {
     NoDispersion { least: f64 },
     #[error("could not start {0} threads")]
     Threads(usize),
+    #[error("can't read {path:?}: {reason}")]
+    InputFile { path: PathBuf, reason: String },
+    #[error("can't use {dataset:?} of {path:?}: {reason}")]
+    InputData { path: PathBuf, dataset: String, reason: String },
     #[error("{path:?} exists already")]
     OutputExists { path: PathBuf },
     #[error("{path:?} is being written by another process")]
@@ -56,6 +60,8 @@ impl Error {
             Error::Memory { .. } => "memory_limit",
             Error::NoDispersion { .. } => "dispersions",
             Error::Threads(_) => "threads",
+            Error::InputFile { .. } => "input_file",
+            Error::InputData { .. } => "input_data",
             Error::OutputExists { .. } => "output_exists",
             Error::OutputLocked { .. } => "output_locked",
             Error::OutputFull { .. } => "output_full",

@@ -1,5 +1,7 @@
+use super::{Axis, Entries, RANGE_ENTRIES, Room, Source, cut};
 use crate::{Error, Result};
 use rayon::prelude::*;
+use std::ops::Range;
 
 /// A borrowed compressed sparse column matrix: the slots of R's dgCMatrix.
 #[derive(Clone, Copy, Debug)]
@@ -57,24 +59,38 @@ impl<'a> Csc<'a> {
         self.offsets.len() - 1
     }
 
-    /// The slots of a matrix of some of the columns: offsets, rows, values.
-    pub fn select(&self, columns: &[u32]) -> (Vec<i32>, Vec<i32>, Vec<f64>) {
-        let stored = columns.iter().map(|&j| self.column(j as usize).0.len()).sum();
-        let (mut rows, mut values) = (Vec::with_capacity(stored), Vec::with_capacity(stored));
-        let mut offsets = vec![0];
-        for &j in columns {
-            let (own_rows, own_values) = self.column(j as usize);
-            rows.extend_from_slice(own_rows);
-            values.extend_from_slice(own_values);
-            offsets.push(rows.len() as i32);
-        }
-        (offsets, rows, values)
-    }
-
     /// Row indices and values stored in one column.
     pub fn column(&self, j: usize) -> (&'a [i32], &'a [f64]) {
         let span = self.offsets[j] as usize..self.offsets[j + 1] as usize;
         (&self.rows[span.clone()], &self.values[span])
+    }
+}
+
+impl Source for Csc<'_> {
+    fn genes(&self) -> usize {
+        self.nrow
+    }
+
+    fn cells(&self) -> usize {
+        self.ncol()
+    }
+
+    fn axis(&self) -> Axis {
+        Axis::Cells
+    }
+
+    fn ranges(&self) -> Vec<Range<usize>> {
+        cut(|column| self.offsets[column] as usize, self.ncol(), RANGE_ENTRIES)
+    }
+
+    fn read<'a>(&'a self, range: Range<usize>, room: &'a mut Room) -> Result<Entries<'a>> {
+        let offsets = &self.offsets[range.start..=range.end];
+        let span = offsets[0] as usize..offsets[range.len()] as usize;
+        room.starts.clear();
+        room.starts.extend(offsets.iter().map(|&offset| offset as usize - span.start));
+        // Rows were found to be in range, hence not negative.
+        let indices = bytemuck::cast_slice(&self.rows[span.clone()]);
+        Ok(Entries { starts: &room.starts, indices, values: &self.values[span] })
     }
 }
 
@@ -103,6 +119,5 @@ mod tests {
         assert_eq!(m.column(0), (&[0, 2][..], &[1.0, 2.0][..]));
         assert_eq!(m.column(1), (&[][..], &[][..]));
         assert_eq!((m.nrow(), m.ncol()), (3, 3));
-        assert_eq!(m.select(&[1, 2]), (vec![0, 0, 1], vec![1], vec![3.0]));
     }
 }

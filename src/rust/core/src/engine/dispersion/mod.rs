@@ -28,7 +28,7 @@ pub use trend::{Trend, fit_trend};
 use crate::design::Design;
 use crate::engine::glm::{GeneFit, Workspace, fit_gene_at};
 use crate::result::DispersionTable;
-use crate::source::{CountKind, Csc, GeneCounts, check_counts, gene_blocks};
+use crate::source::{CountKind, GeneCounts, Source, check_counts, gene_blocks};
 use crate::{Error, Monitor, Result};
 use rayon::prelude::*;
 
@@ -48,13 +48,13 @@ const CAPACITY: usize = 16 << 20;
 /// number, no degree of freedom is left, no gene has a dispersion to fit a trend
 /// to, or the monitor is cancelled.
 pub fn estimate_dispersions(
-    counts: &Csc<'_>,
+    counts: &dyn Source,
     design: &Design,
     monitor: &Monitor,
 ) -> Result<DispersionTable> {
     let (cells, rank) = (design.cells(), design.rank());
-    if counts.ncol() != cells {
-        return Err(Error::Shape { what: "cells", found: counts.ncol(), expected: cells });
+    if counts.cells() != cells {
+        return Err(Error::Shape { what: "cells", found: counts.cells(), expected: cells });
     }
     if cells <= rank {
         let what = "cells (more than columns of the design are needed)";
@@ -121,12 +121,13 @@ pub fn base_mean(counts: GeneCounts<'_>, design: &Design) -> f64 {
 }
 
 fn each_gene<T: Send>(
-    counts: &Csc<'_>,
+    counts: &dyn Source,
     monitor: &Monitor,
     estimate: impl Fn(usize, GeneCounts<'_>, &mut Workspace) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
-    let mut all = Vec::with_capacity(counts.nrow());
-    for block in gene_blocks(counts, CAPACITY) {
+    let mut all = Vec::with_capacity(counts.genes());
+    for block in gene_blocks(counts, CAPACITY)? {
+        let block = block?;
         let one = |workspace: &mut Workspace, gene: usize| {
             let estimated = estimate(gene, block.gene(gene), workspace)?;
             monitor.tick()?;

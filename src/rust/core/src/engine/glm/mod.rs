@@ -35,7 +35,7 @@ pub(crate) use pass::Curvature;
 
 use crate::design::Design;
 use crate::result::GlmTable;
-use crate::source::{Csc, check_counts, gene_blocks};
+use crate::source::{Source, check_counts, gene_blocks};
 use crate::{Error, Monitor, Result};
 use rayon::prelude::*;
 
@@ -64,22 +64,23 @@ const CAPACITY: usize = 16 << 20;
 /// # Ok::<(), scoria_core::Error>(())
 /// ```
 pub fn fit_genes(
-    counts: &Csc<'_>,
+    counts: &dyn Source,
     design: &Design,
     options: &Options,
     monitor: &Monitor,
 ) -> Result<GlmTable> {
     let (cells, rank) = (design.cells(), design.rank());
-    if counts.ncol() != cells {
-        return Err(Error::Shape { what: "cells", found: counts.ncol(), expected: cells });
+    if counts.cells() != cells {
+        return Err(Error::Shape { what: "cells", found: counts.cells(), expected: cells });
     }
     if cells <= rank {
         let what = "cells (more than columns of the design are needed)";
         return Err(Error::Shape { what, found: cells, expected: rank + 1 });
     }
-    let mut table = GlmTable::with_capacity(rank, counts.nrow());
+    let mut table = GlmTable::with_capacity(rank, counts.genes());
     check_counts(counts, options.family.counts())?;
-    for block in gene_blocks(counts, CAPACITY) {
+    for block in gene_blocks(counts, CAPACITY)? {
+        let block = block?;
         let fit = |workspace: &mut Workspace, gene: usize| {
             let fit = fit_gene(block.gene(gene), design, options, workspace, monitor)?;
             monitor.tick()?;

@@ -30,7 +30,7 @@ pub use options::{Dispersion, Family, Options, Reference, Resampling, StdErr, Te
 
 use crate::engine::dispersion::estimate_dispersions;
 use crate::result::{GeneColumns, PairColumns, ScreenBlock, ScreenSink};
-use crate::source::{CountKind, Csc, check_counts, gene_blocks};
+use crate::source::{CountKind, Selected, Source, check_counts, gene_blocks};
 use crate::{Error, Monitor, Result};
 use gene::{GeneFitter, GeneRow, Room, fit_row};
 use pair::PairFit;
@@ -81,7 +81,7 @@ impl Pairs<'_> {
 /// family can be given, the pairs do not fit the genes, the sink fails, or the
 /// monitor is cancelled.
 pub fn fit_screen(
-    counts: &Csc<'_>,
+    counts: &dyn Source,
     comparison: &Comparison<'_>,
     pairs: Pairs<'_>,
     options: &Options,
@@ -89,24 +89,24 @@ pub fn fit_screen(
     sink: &mut dyn ScreenSink,
 ) -> Result<()> {
     let (cells, all) = (comparison.cells(), comparison.perturbations().len());
-    if counts.ncol() != cells {
-        return Err(Error::Shape { what: "cells", found: counts.ncol(), expected: cells });
+    if counts.cells() != cells {
+        return Err(Error::Shape { what: "cells", found: counts.cells(), expected: cells });
     }
-    check_pairs(pairs, counts.nrow(), all)?;
+    check_pairs(pairs, counts.genes(), all)?;
     let kind = match options.family {
         Family::QuasiPoisson => CountKind::NonNegative,
         _ => CountKind::Whole,
     };
     check_counts(counts, kind)?;
     let fitted = match pairs {
-        Pairs::All => counts.nrow() * all,
+        Pairs::All => counts.genes() * all,
         Pairs::Some { perturbations, .. } => perturbations.len(),
     };
     let fixed = fixed_bytes(comparison, sink.bytes(fitted));
     let capacity = capacity(fixed, options.memory_limit)?;
     let alphas = match (options.family, options.dispersion) {
         (Family::NegativeBinomial, Dispersion::Trend) => trend(counts, comparison, monitor)?,
-        _ => vec![f64::NAN; counts.nrow()],
+        _ => vec![f64::NAN; counts.genes()],
     };
     let resampler = match options.test {
         Test::Calibrated => Some(Resampler::new(comparison, options, monitor)?),
@@ -114,7 +114,8 @@ pub fn fit_screen(
     };
     let fitter = GeneFitter { comparison, options, resampler, monitor };
     let done = sink.genes_done();
-    for block in gene_blocks(counts, capacity) {
+    for block in gene_blocks(counts, capacity)? {
+        let block = block?;
         let genes: Vec<usize> = block.genes().filter(|&gene| gene >= done).collect();
         let per_gene = |gene: &usize| pairs.of(*gene, all).count().max(1);
         let most = PAIRS / genes.iter().map(per_gene).max().unwrap_or(1);
@@ -137,14 +138,13 @@ pub fn fit_screen(
 
 /// Each gene's dispersion in the reference cells, shrunken to a trend; not a number
 /// where there is none.
-fn trend(counts: &Csc<'_>, comparison: &Comparison<'_>, monitor: &Monitor) -> Result<Vec<f64>> {
+fn trend(counts: &dyn Source, comparison: &Comparison<'_>, monitor: &Monitor) -> Result<Vec<f64>> {
     let base = comparison.base();
     let table = match comparison.reference_cells() {
         None => estimate_dispersions(counts, base, monitor)?,
         Some(cells) => {
-            let (offsets, rows, values) = counts.select(cells);
-            let counts = Csc::new(counts.nrow(), &offsets, &rows, &values)?;
-            estimate_dispersions(&counts, base, monitor)?
+            let selected = Selected::new(counts, cells)?;
+            estimate_dispersions(&selected, base, monitor)?
         }
     };
     Ok(table.dispersion)
