@@ -3,17 +3,27 @@
 
 mod blocks;
 mod checks;
+mod compressed;
 mod csc;
+mod dense;
+mod h5ad;
+mod hdf5;
 mod pieces;
 mod selected;
 mod simulate;
+mod tenx;
 
 pub use blocks::{GeneBlock, GeneCounts, gene_blocks};
 pub use checks::{CountKind, Summary, check_counts, summarise};
+pub use compressed::Compressed;
 pub use csc::Csc;
+pub use dense::Dense;
+pub use h5ad::{open_h5ad, open_matrix};
+pub use hdf5::{Container, while_library_rests};
 pub use pieces::{Piece, for_each_piece};
 pub use selected::Selected;
 pub use simulate::{SimulatedCounts, Simulation, simulate_counts};
+pub use tenx::{find_group, open_10x};
 
 use crate::Result;
 use std::ops::Range;
@@ -58,6 +68,9 @@ pub struct Room {
     pub values: Vec<f64>,
     /// Of a source within another.
     inner: Option<Box<Room>>,
+    /// Of files: what is stored, and rows of dense matrices.
+    buffers: [hdf5::Buffers; 2],
+    dense: Vec<f64>,
 }
 
 impl Room {

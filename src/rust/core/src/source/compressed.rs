@@ -1,0 +1,134 @@
+use super::hdf5::{Array, Buffers, Container};
+use super::{Axis, Entries, RANGE_ENTRIES, Room, Source, cut};
+use crate::Result;
+use std::ops::Range;
+
+/// A compressed sparse matrix in a file: `indptr`, `indices` and `data`, as AnnData, 10x
+/// Genomics and HDF5Array write them.
+#[derive(Debug)]
+pub struct Compressed {
+    axis: Axis,
+    genes: usize,
+    cells: usize,
+    /// Where the entries of each cell (or gene) begin.
+    starts: Vec<u64>,
+    indices: Array,
+    data: Array,
+}
+
+impl Compressed {
+    /// The matrix in a group, of genes x cells.
+    ///
+    /// # Errors
+    /// Where a dataset is missing or not of the numbers it must hold, and where their
+    /// lengths, or the offsets, do not fit the shape.
+    pub fn open(
+        container: &Container,
+        group: &str,
+        axis: Axis,
+        genes: usize,
+        cells: usize,
+    ) -> Result<Self> {
+        let open = |name: &str| Array::open(container, &format!("{group}/{name}"), 1);
+        let (indptr, indices, data) = (open("indptr")?, open("indices")?, open("data")?);
+        for array in [&indptr, &indices] {
+            if !array.number().is_integer() {
+                return Err(array.refused("it must hold whole numbers"));
+            }
+        }
+        let (count, of) = match axis {
+            Axis::Cells => (cells, "cells"),
+            Axis::Genes => (genes, "genes"),
+        };
+        let stored = data.shape()[0];
+        if indptr.shape()[0] != count + 1 {
+            let found = indptr.shape()[0];
+            return Err(indptr.refused(format!(
+                "it has {found} entries, but there are {count} {of}, which need {}",
+                count + 1
+            )));
+        }
+        if indices.shape()[0] != stored {
+            let found = indices.shape()[0];
+            return Err(indices.refused(format!("it has {found} entries, and data has {stored}")));
+        }
+        let starts = indptr.offsets()?;
+        if starts.windows(2).any(|pair| pair[0] > pair[1]) {
+            return Err(indptr.refused("its offsets decrease, or are negative"));
+        }
+        if starts[0] != 0 || starts[count] != stored as u64 {
+            let (first, last) = (starts[0], starts[count]);
+            return Err(indptr.refused(format!(
+                "its offsets go from {first} to {last}, but data from 0 to {stored}"
+            )));
+        }
+        Ok(Self { axis, genes, cells, starts, indices, data })
+    }
+
+    /// How many entries it has.
+    pub fn stored(&self) -> u64 {
+        self.starts.last().copied().unwrap_or(0)
+    }
+
+    /// That the indices of each cell (or gene) increase and are in range.
+    fn check(&self, range: &Range<usize>, entries: &Entries<'_>) -> Result<()> {
+        let (own, other, below) = match self.axis {
+            Axis::Cells => ("cell", "genes", self.genes),
+            Axis::Genes => ("gene", "cells", self.cells),
+        };
+        for k in 0..entries.len() {
+            let (indices, _) = entries.get(k);
+            let place = range.start + k + 1;
+            // Of increasing indices the last tells: what does not fit is the highest.
+            if indices.last().is_some_and(|&last| last as usize >= below)
+                || indices.contains(&u32::MAX)
+            {
+                return Err(self.indices.refused(format!(
+                    "{own} {place} (counted from 1) has an entry outside of its {below} {other}"
+                )));
+            }
+            if indices.windows(2).any(|pair| pair[0] >= pair[1]) {
+                let twice = indices.windows(2).any(|pair| pair[0] == pair[1]);
+                let wrong = if twice { "an index twice" } else { "indices that do not increase" };
+                return Err(self.indices.refused(format!(
+                    "{own} {place} (counted from 1) has {wrong}; in Python, \
+                     X.sum_duplicates() puts both right"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Source for Compressed {
+    fn genes(&self) -> usize {
+        self.genes
+    }
+
+    fn cells(&self) -> usize {
+        self.cells
+    }
+
+    fn axis(&self) -> Axis {
+        self.axis
+    }
+
+    fn ranges(&self) -> Vec<Range<usize>> {
+        cut(|k| self.starts[k] as usize, self.starts.len() - 1, RANGE_ENTRIES)
+    }
+
+    fn read<'a>(&'a self, range: Range<usize>, room: &'a mut Room) -> Result<Entries<'a>> {
+        let starts = &self.starts[range.start..=range.end];
+        let span = starts[0] as usize..starts[range.len()] as usize;
+        room.starts.clear();
+        room.starts.extend(starts.iter().map(|&start| start as usize - span.start));
+        room.indices.clear();
+        room.values.clear();
+        let [of_indices, of_data]: &mut [Buffers; 2] = &mut room.buffers;
+        self.indices.indices(span.clone(), of_indices, &mut room.indices)?;
+        self.data.doubles(span, of_data, &mut room.values)?;
+        let entries = room.entries();
+        self.check(&range, &entries)?;
+        Ok(entries)
+    }
+}

@@ -1,0 +1,313 @@
+use super::Container;
+use super::chunk::read_chunk;
+use super::filters::{Filter, TIGHTEST, unpack};
+use super::number::Number;
+use crate::{Error, Result};
+use hdf5_metno as hdf5;
+use hdf5_metno::dataset::Layout;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// A dataset of numbers, of one or two dimensions.
+#[derive(Debug)]
+pub struct Array {
+    /// No other array of this process has it.
+    id: u64,
+    container: Container,
+    dataset: hdf5::Dataset,
+    name: String,
+    number: Number,
+    shape: Vec<usize>,
+    storage: Storage,
+}
+
+#[derive(Debug)]
+enum Storage {
+    Empty,
+    /// In the file, from this byte on.
+    Contiguous(u64),
+    /// Within the dataset's header.
+    Compact(Vec<u8>),
+    Chunked {
+        chunk: Vec<usize>,
+        filters: Vec<Filter>,
+    },
+}
+
+/// A thread's memory for what is stored, and the chunk that it unpacked last.
+#[derive(Debug, Default)]
+pub struct Buffers {
+    stored: Vec<u8>,
+    spare: Vec<u8>,
+    /// Which array's chunk is in `stored`, and where it begins.
+    unpacked: Option<(u64, Vec<u64>)>,
+}
+
+/// Bytes of a chunk, unpacked: more is refused.
+const LARGEST_CHUNK: u64 = 1 << 28;
+
+impl Array {
+    /// # Errors
+    /// [`Error::InputData`] where there is no such dataset, it holds no numbers, is of
+    /// another number of dimensions, is packed in a way that is not read here, or claims
+    /// more than the file can hold.
+    pub fn open(container: &Container, name: &str, dimensions: usize) -> Result<Self> {
+        let refused = |reason: String| container.refused(name, reason);
+        let library = |error: hdf5::Error| refused(format!("it is damaged ({error})"));
+        let dataset = container.file.dataset(name);
+        let dataset = dataset.map_err(|_| refused("there is no such dataset".into()))?;
+        if dataset.filename() != container.file.filename() {
+            return Err(refused("it is a link to another file".into()));
+        }
+        let datatype = dataset.dtype().map_err(library)?;
+        let number = Number::of(&datatype)
+            .ok_or_else(|| refused("it does not hold numbers of a common type".into()))?;
+        let shape = dataset.get_shape().map_err(library)?;
+        if shape.len() != dimensions {
+            let found = shape.len();
+            return Err(refused(format!("it has {found} dimensions, not {dimensions}")));
+        }
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let mut array = Self {
+            id: NEXT.fetch_add(1, Relaxed),
+            container: container.clone(),
+            name: name.to_owned(),
+            number,
+            storage: Storage::Empty,
+            shape,
+            dataset,
+        };
+        array.storage = array.find_storage()?;
+        Ok(array)
+    }
+
+    fn find_storage(&self) -> Result<Storage> {
+        let library = |error: hdf5::Error| self.refused(format!("it is damaged ({error})"));
+        let size = self.number.size() as u64;
+        let product = |dims: &[usize]| {
+            dims.iter().try_fold(size, |product, &dim| product.checked_mul(dim as u64))
+        };
+        let too_much = || self.refused("it claims to hold more than the file can");
+        let bytes = product(&self.shape).ok_or_else(too_much)?;
+        if bytes == 0 {
+            return Ok(Storage::Empty);
+        }
+        let properties = self.dataset.create_plist().map_err(library)?;
+        let layout = properties.get_layout().map_err(library)?;
+        let storage = match layout {
+            Layout::Contiguous => {
+                let never = || self.refused("it was never written, or is in another file");
+                let offset = self.dataset.offset().ok_or_else(never)?;
+                match offset.checked_add(bytes) {
+                    Some(end) if end <= self.container.len => Storage::Contiguous(offset),
+                    _ => return Err(self.refused("the file is cut off before its end")),
+                }
+            }
+            Layout::Compact => {
+                // A header holds 64 kB at most.
+                if bytes > 1 << 16 {
+                    return Err(too_much());
+                }
+                let read = self.dataset.as_byte_reader().map_err(library).and_then(|mut reader| {
+                    let mut stored = vec![];
+                    std::io::Read::read_to_end(&mut reader, &mut stored)
+                        .map_err(|error| self.refused(error.to_string()))?;
+                    Ok(stored)
+                });
+                Storage::Compact(read?)
+            }
+            Layout::Chunked => {
+                let chunk = properties.get_chunk().map_err(library)?;
+                let chunk = chunk.filter(|chunk| chunk.len() == self.shape.len());
+                let chunk = chunk.ok_or_else(|| self.refused("its chunks are damaged"))?;
+                let chunk_bytes = product(&chunk).filter(|&bytes| bytes > 0);
+                let chunk_bytes = chunk_bytes.ok_or_else(too_much)?;
+                let filters: std::result::Result<Vec<Filter>, String> =
+                    properties.filters().iter().map(Filter::of).collect();
+                let filters = filters.map_err(|name| {
+                    self.refused(format!("packing with {name} is not read here"))
+                })?;
+                let packed = filters.iter().any(|f| matches!(f, Filter::Deflate | Filter::Lzf));
+                let tightest = if packed { TIGHTEST } else { 1 };
+                let most = self.container.len.saturating_mul(tightest);
+                if bytes > most || chunk_bytes > most.max(1 << 16) {
+                    return Err(too_much());
+                }
+                if chunk_bytes > LARGEST_CHUNK {
+                    return Err(self.refused(format!(
+                        "its chunks of {} MB are too large to be read one by one",
+                        chunk_bytes >> 20
+                    )));
+                }
+                Storage::Chunked { chunk, filters }
+            }
+            Layout::Virtual => return Err(self.refused("it refers to other files")),
+        };
+        Ok(storage)
+    }
+
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    pub fn number(&self) -> Number {
+        self.number
+    }
+
+    pub fn refused(&self, reason: impl Into<String>) -> Error {
+        self.container.refused(&self.name, reason)
+    }
+
+    /// How many rows (or, of one dimension, entries) are packed together.
+    pub fn rows_together(&self) -> usize {
+        match &self.storage {
+            Storage::Chunked { chunk, .. } => chunk[0],
+            _ => 1,
+        }
+    }
+
+    /// Adds some entries of a dataset of one dimension to `out`, as doubles.
+    pub fn doubles(
+        &self,
+        span: Range<usize>,
+        buffers: &mut Buffers,
+        out: &mut Vec<f64>,
+    ) -> Result<()> {
+        out.reserve(span.len());
+        self.each_piece(span, buffers, |bytes| {
+            self.number.doubles(bytes, out).map_err(|reason| self.refused(reason))
+        })
+    }
+
+    /// The same, as indices: what does not fit is `u32::MAX`.
+    pub fn indices(
+        &self,
+        span: Range<usize>,
+        buffers: &mut Buffers,
+        out: &mut Vec<u32>,
+    ) -> Result<()> {
+        out.reserve(span.len());
+        self.each_piece(span, buffers, |bytes| {
+            self.number.indices(bytes, out);
+            Ok(())
+        })
+    }
+
+    /// The same, of the whole dataset, as offsets: negative ones are `u64::MAX`.
+    pub fn offsets(&self) -> Result<Vec<u64>> {
+        let (mut out, count) = (vec![], self.shape[0]);
+        out.reserve(count);
+        self.each_piece(0..count, &mut Buffers::default(), |bytes| {
+            self.number.offsets(bytes, &mut out);
+            Ok(())
+        })?;
+        Ok(out)
+    }
+
+    /// Some rows of a dataset of two dimensions, one after the other.
+    pub fn rows(
+        &self,
+        rows: Range<usize>,
+        buffers: &mut Buffers,
+        out: &mut Vec<f64>,
+    ) -> Result<()> {
+        let columns = self.shape[1];
+        let Storage::Chunked { chunk, filters } = &self.storage else {
+            return self.doubles(rows.start * columns..rows.end * columns, buffers, out);
+        };
+        let size = self.number.size();
+        let start = out.len();
+        out.resize(start + rows.len() * columns, 0.0);
+        let mut piece = vec![];
+        for top in chunk_starts(&rows, chunk[0]) {
+            for left in chunk_starts(&(0..columns), chunk[1]) {
+                self.load(&[top as u64, left as u64], chunk, filters, buffers)?;
+                let within = left..columns.min(left + chunk[1]);
+                for row in rows.start.max(top)..rows.end.min(top + chunk[0]) {
+                    let from = (row - top) * chunk[1] * size;
+                    piece.clear();
+                    let bytes = &buffers.stored[from..from + within.len() * size];
+                    let read = self.number.doubles(bytes, &mut piece);
+                    read.map_err(|reason| self.refused(reason))?;
+                    let to = start + (row - rows.start) * columns;
+                    out[to + within.start..to + within.end].copy_from_slice(&piece);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands out the bytes of entries as if all were in one dimension (they are, where
+    /// they are in chunks).
+    fn each_piece(
+        &self,
+        span: Range<usize>,
+        buffers: &mut Buffers,
+        mut take: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let size = self.number.size();
+        if span.is_empty() {
+            return Ok(());
+        }
+        match &self.storage {
+            Storage::Empty => Ok(()),
+            Storage::Compact(stored) => {
+                let bytes = stored.get(span.start * size..span.end * size);
+                take(bytes.ok_or_else(|| self.refused("it is cut off"))?)
+            }
+            Storage::Contiguous(offset) => {
+                // As much as stays in a core's own cache, for it is looked at twice.
+                const AT_ONCE: usize = 1 << 16;
+                for from in span.clone().step_by(AT_ONCE) {
+                    let count = AT_ONCE.min(span.end - from);
+                    buffers.unpacked = None;
+                    buffers.stored.resize(count * size, 0);
+                    let at = offset + (from * size) as u64;
+                    let read = self.container.bytes.read_exact_at(&mut buffers.stored, at);
+                    read.map_err(|error| self.refused(error.to_string()))?;
+                    take(&buffers.stored)?;
+                }
+                Ok(())
+            }
+            Storage::Chunked { chunk, filters } => {
+                for first in chunk_starts(&span, chunk[0]) {
+                    self.load(&[first as u64], chunk, filters, buffers)?;
+                    let from = span.start.max(first) - first;
+                    let to = span.end.min(first + chunk[0]) - first;
+                    take(&buffers.stored[from * size..to * size])?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Has the chunk at `offset` unpacked in `buffers`.
+    fn load(
+        &self,
+        offset: &[u64],
+        chunk: &[usize],
+        filters: &[Filter],
+        buffers: &mut Buffers,
+    ) -> Result<()> {
+        if buffers.unpacked.as_ref().is_some_and(|(id, at)| *id == self.id && at == offset) {
+            return Ok(());
+        }
+        buffers.unpacked = None;
+        let Buffers { stored, spare, .. } = buffers;
+        let skipped = read_chunk(&self.dataset, offset, self.container.len, stored);
+        let skipped = skipped.ok_or_else(|| {
+            self.refused(format!("the chunk at {offset:?} is damaged, or was never written"))
+        })?;
+        let size = chunk.iter().product::<usize>() * self.number.size();
+        unpack(filters, skipped, stored, spare, size, self.number.size())
+            .map_err(|reason| self.refused(format!("at {offset:?}: {reason}")))?;
+        buffers.unpacked = Some((self.id, offset.to_vec()));
+        Ok(())
+    }
+}
+
+/// Where the chunks begin that have a part of `span`.
+fn chunk_starts(span: &Range<usize>, chunk: usize) -> impl Iterator<Item = usize> + use<> {
+    (span.start / chunk * chunk..span.end).step_by(chunk)
+}

@@ -1,0 +1,68 @@
+//! Numbers of HDF5 files that nobody vouches for. The library of HDF5 finds out where
+//! they are; they are read and unpacked here, in many threads at once, and nothing is
+//! allocated that the file's own size does not warrant.
+
+mod array;
+mod attribute;
+mod chunk;
+mod filters;
+mod number;
+
+pub use array::{Array, Buffers};
+pub use attribute::{shape_attribute, text_attribute};
+
+use crate::{Error, Result};
+use hdf5_metno as hdf5;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// An HDF5 file, and the same bytes without HDF5.
+#[derive(Clone, Debug)]
+pub struct Container {
+    pub file: hdf5::File,
+    bytes: Arc<fs::File>,
+    len: u64,
+    path: PathBuf,
+}
+
+impl Container {
+    /// # Errors
+    /// [`Error::InputFile`] where there is no file, or none of HDF5.
+    pub fn open(path: &Path) -> Result<Self> {
+        let refused = |reason: String| Error::InputFile { path: path.to_owned(), reason };
+        let bytes = fs::File::open(path).map_err(|error| refused(error.to_string()))?;
+        let found = bytes.metadata().map_err(|error| refused(error.to_string()))?;
+        if !found.is_file() {
+            return Err(refused("it is a directory, or something else than a file".into()));
+        }
+        let file = hdf5::File::open(path)
+            .map_err(|error| refused(format!("it is not an HDF5 file, or is cut off ({error})")))?;
+        if file.userblock() != 0 {
+            return Err(refused("it does not begin with HDF5, but with a user block".into()));
+        }
+        Ok(Self { file, bytes: Arc::new(bytes), len: found.len(), path: path.to_owned() })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// That one of its datasets (or groups) is not as it must be.
+    pub fn refused(&self, dataset: &str, reason: impl Into<String>) -> Error {
+        let (path, dataset) = (self.path.clone(), dataset.to_owned());
+        Error::InputData { path, dataset, reason: reason.into() }
+    }
+
+    /// # Errors
+    /// Where there is no group of that name.
+    pub fn group(&self, name: &str) -> Result<hdf5::Group> {
+        self.file.group(name).map_err(|_| self.refused(name, "there is no such group"))
+    }
+}
+
+/// Runs what may use HDF5 without going through this crate (R, and its packages), while
+/// no thread of ours is in the library: it is not made for two at a time.
+pub fn while_library_rests<T>(job: impl FnOnce() -> T) -> T {
+    hdf5::sync::sync(job)
+}
