@@ -38,8 +38,8 @@ fn agrees(matrix: &Matrix, source: &dyn Source) -> Result<(), TestCaseError> {
         prop_assert!(found.2.is_ok());
     }
     let some: Vec<u32> = (0..matrix.cells as u32).step_by(3).collect();
-    let selected = seen(&Selected::new(source, &some).unwrap());
-    prop_assert_eq!(selected, seen(&Selected::new(&matrix.csc(), &some).unwrap()));
+    let selected = seen(&Selected::new(source, None, Some(&some)).unwrap());
+    prop_assert_eq!(selected, seen(&Selected::new(&matrix.csc(), None, Some(&some)).unwrap()));
     Ok(())
 }
 

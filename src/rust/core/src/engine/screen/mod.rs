@@ -143,7 +143,7 @@ fn trend(counts: &dyn Source, comparison: &Comparison<'_>, monitor: &Monitor) ->
     let table = match comparison.reference_cells() {
         None => estimate_dispersions(counts, base, monitor)?,
         Some(cells) => {
-            let selected = Selected::new(counts, cells)?;
+            let selected = Selected::new(counts, None, Some(cells))?;
             estimate_dispersions(&selected, base, monitor)?
         }
     };
