@@ -142,7 +142,8 @@ fit_models <- function(cds, model_formula_str,
   columns <- rust_fit_models(
     model$counts, model$design$matrix, as.double(model$offset),
     list(
-      family = family, max_iterations = as.integer(maxit), threads = threads
+      family = family, max_iterations = as.integer(maxit), threads = threads,
+      divide = model$divide
     ),
     progress_bar("Fitting genes", nrow(model$counts), progress)
   )
@@ -190,12 +191,11 @@ prepare_model <- function(source, formula, family, mode, na_action,
     )
   }
   used <- cells$Size_Factor[design$cells]
-  if (mode == "divide") counts <- divide_counts(counts, used)
   offset <- design$offset
   if (mode == "offset") offset <- offset + log(used)
   list(
     counts = counts, design = design, offset = offset, family = family,
-    size_factors = mode, origin = found$origin, formula = formula
+    divide = if (mode == "divide") as.double(used), size_factors = mode, origin = found$origin, formula = formula
   )
 }
 

@@ -62,7 +62,8 @@ screen_request <- function(source, assigned, formula, options, control = NULL,
         which(reference$cells) - 1L
       },
       pair_p = pairs$p, pair_i = pairs$i,
-      strata = strata$stratum, n_strata = strata$n
+      strata = strata$stratum, n_strata = strata$n,
+      n_genes = nrow(model$counts)
     ),
     options = c(options, list(description = serialize(about, NULL))),
     about = about,

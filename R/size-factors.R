@@ -59,11 +59,3 @@ estimate_size_factors <- function(counts, call) {
   )
   unname(totals / exp(mean(log(totals))))
 }
-
-# What older monocle releases fitted: counts at size factor 1, rounded.
-divide_counts <- function(counts, size_factors) {
-  scaled <- counts@x / rep(size_factors, diff(counts@p))
-  # Not to hide what the engine is to refuse.
-  counts@x <- ifelse(scaled < 0, scaled, round(scaled))
-  counts
-}

@@ -1,7 +1,7 @@
 //! Dispersions of every gene, for `estimate_dispersions()`.
 
+use crate::counts::Held;
 use crate::guard::{listen, report};
-use crate::input::Slots;
 use extendr_api::prelude::*;
 use scoria_core::design::Design;
 use scoria_core::engine::dispersion::{Trend, estimate_dispersions};
@@ -11,7 +11,7 @@ use scoria_core::{Monitor, pool};
 /// @noRd
 #[extendr]
 fn rust_estimate_dispersions(
-    counts: S4,
+    counts: Robj,
     design: RMatrix<f64>,
     offset: &[f64],
     threads: i32,
@@ -19,13 +19,13 @@ fn rust_estimate_dispersions(
 ) -> Robj {
     report(|| {
         let pool = pool(threads as usize)?;
-        let slots = Slots::of(&counts)?;
-        let counts = slots.csc(&pool)?;
+        let held = Held::of(&counts)?;
+        let counts = held.counts()?;
         let monitor = Monitor::new();
         let columns = design.data();
         let table = listen(&progress, &monitor, || {
             let design = Design::new(columns, offset)?;
-            pool.install(|| estimate_dispersions(&counts, &design, &monitor))
+            counts.with(&pool, |source| estimate_dispersions(source, &design, &monitor))
         })?;
         Ok(as_list(&table))
     })

@@ -1,33 +1,37 @@
 //! Generalised linear models of every gene, for `fit_models()`.
 
+use crate::counts::Held;
 use crate::guard::{listen, report};
-use crate::input::Slots;
+use crate::input::Named;
 use extendr_api::prelude::*;
 use scoria_core::design::Design;
 use scoria_core::engine::glm::{Family, Options, fit_genes};
 use scoria_core::result::GlmTable;
-use scoria_core::source::summarise;
-use scoria_core::{Error, Monitor, pool};
+use scoria_core::source::{Source, summarise};
+use scoria_core::{Monitor, Result, pool};
 
 /// @noRd
 #[extendr]
 fn rust_fit_models(
-    counts: S4,
+    counts: Robj,
     design: RMatrix<f64>,
     offset: &[f64],
     options: List,
     progress: Function,
 ) -> Robj {
     report(|| {
-        let (options, threads) = read_options(&options)?;
-        let pool = pool(threads)?;
-        let slots = Slots::of(&counts)?;
-        let counts = slots.csc(&pool)?;
+        let named = Named::of(options);
+        let options = read_options(&named)?;
+        let pool = pool(named.whole("threads")?)?;
+        let held = Held::of(&counts)?;
+        let counts = held.counts()?;
+        let size_factors = named.doubles_or_none("divide")?;
         let monitor = Monitor::new();
         let columns = design.data();
         let (design, table) = listen(&progress, &monitor, || {
             let design = Design::new(columns, offset)?;
-            let table = pool.install(|| fit_genes(&counts, &design, &options, &monitor))?;
+            let fit = |source: &dyn Source| fit_genes(source, &design, &options, &monitor);
+            let table = counts.with_divided(&pool, size_factors, fit)?;
             Ok((design, table))
         })?;
         Ok(as_list(&design, &table))
@@ -36,12 +40,10 @@ fn rust_fit_models(
 
 /// @noRd
 #[extendr]
-fn rust_summarise(counts: S4, threads: i32) -> Robj {
+fn rust_summarise(counts: Robj, threads: i32) -> Robj {
     report(|| {
         let pool = pool(threads as usize)?;
-        let slots = Slots::of(&counts)?;
-        let counts = slots.csc(&pool)?;
-        let summary = pool.install(|| summarise(&counts))?;
+        let summary = Held::of(&counts)?.counts()?.with(&pool, summarise)?;
         Ok(list!(
             cells_expressing = summary.cells_expressing,
             genes_expressed = summary.genes_expressed,
@@ -50,19 +52,10 @@ fn rust_summarise(counts: S4, threads: i32) -> Robj {
     })
 }
 
-fn read_options(options: &List) -> scoria_core::Result<(Options, usize)> {
-    let wrong = |name: &'static str, expected: &'static str| Error::Argument {
-        name,
-        value: "missing or of another type".into(),
-        expected,
-    };
-    let held = |name: &str| options.dollar(name).ok();
-    let family = held("family").and_then(|value| value.as_str().and_then(Family::from_name));
-    let whole = |name| held(name).and_then(|value| value.as_integer()).map(|value| value as usize);
-    let max_iterations = whole("max_iterations").ok_or(wrong("max_iterations", "an integer"))?;
-    let threads = whole("threads").ok_or(wrong("threads", "an integer"))?;
-    let family = family.ok_or(wrong("family", "the name of a family"))?;
-    Ok((Options { family, max_iterations }, threads))
+fn read_options(named: &Named) -> Result<Options> {
+    let family = Family::from_name(named.text("family")?);
+    let family = family.ok_or(Named::wrong("family", "the name of a family"))?;
+    Ok(Options { family, max_iterations: named.whole("max_iterations")? })
 }
 
 fn as_list(design: &Design, table: &GlmTable) -> List {

@@ -1,7 +1,8 @@
 //! Every gene against every perturbation, for `fit_screen()`.
 
+use crate::counts::{Counts, Held};
 use crate::guard::{listen, report};
-use crate::input::{Named, Slots};
+use crate::input::Named;
 use extendr_api::prelude::*;
 use scoria_core::design::Membership;
 use scoria_core::engine::screen::{
@@ -18,14 +19,14 @@ use std::time::Instant;
 
 /// @noRd
 #[extendr]
-fn rust_fit_screen(counts: S4, screen: List, options: List, progress: Function) -> Robj {
+fn rust_fit_screen(counts: Robj, screen: List, options: List, progress: Function) -> Robj {
     report(|| {
         let start = Instant::now();
         let (screen, named) = (Named::of(screen), Named::of(options));
         let options = read_options(&named)?;
         let pool = pool(named.whole("threads")?)?;
-        let slots = Slots::of(&counts)?;
-        let counts = slots.csc(&pool)?;
+        let held = Held::of(&counts)?;
+        let counts = held.counts()?;
         let (design, offset) = (screen.doubles("design")?, screen.doubles("offset")?);
         let offsets = screen.integers("perturbation_p")?;
         let membership =
@@ -52,23 +53,23 @@ fn rust_fit_screen(counts: S4, screen: List, options: List, progress: Function) 
                 path: path.into(),
                 resume: named.flag("resume")?,
                 layout: Layout {
-                    genes: counts.nrow(),
+                    genes: screen.whole("n_genes")?,
                     pairs_of_gene: match &listed {
                         None => PairsOf::All { perturbations: membership.len() },
                         Some((first, _)) => PairsOf::Listed { first: first.clone() },
                     },
                     with_theta: options.dispersion == Dispersion::Pair,
                 },
-                fingerprint: fingerprint(&slots, &screen, &named)?,
+                fingerprint: fingerprint(counts, &screen, &named)?,
                 description: named.bytes("description")?.to_vec(),
             }),
         };
         let monitor = Monitor::new();
         let block = listen(&progress, &monitor, || {
-            pool.install(|| {
+            counts.with(&pool, |source| {
                 let comparison = Comparison::new(design, offset, &membership, &reference, strata)?;
                 let fit = |sink: &mut dyn ScreenSink| {
-                    fit_screen(&counts, &comparison, pairs, &options, &monitor, sink)
+                    fit_screen(source, &comparison, pairs, &options, &monitor, sink)
                 };
                 let Some(output) = &output else {
                     let mut block = ScreenBlock::default();
@@ -144,10 +145,9 @@ impl Output {
 }
 
 /// What the results depend on, named as a user would.
-fn fingerprint(slots: &Slots, screen: &Named, options: &Named) -> Result<Fingerprint> {
-    let [dim, offsets, rows, values] = slots.parts()?;
+fn fingerprint(counts: Counts<'_>, screen: &Named, options: &Named) -> Result<Fingerprint> {
     let mut print = Fingerprint::new()
-        .with("counts", &[dim, offsets, rows, values])
+        .with("counts", &counts.parts())
         .with("model matrix", &[Part::F64(screen.doubles("design")?)])
         .with("size factors or offsets", &[Part::F64(screen.doubles("offset")?)]);
     let optional = |name| Ok::<_, Error>(screen.integers_or_none(name)?.unwrap_or(&[]));

@@ -3,6 +3,7 @@
 //! listen to the user.
 
 use extendr_api::prelude::*;
+use scoria_core::source::while_library_rests;
 use scoria_core::{Monitor, Result};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -52,7 +53,8 @@ pub fn listen<T: Send>(
         });
         let running = || news.recv_timeout(POLL) == Err(RecvTimeoutError::Timeout);
         while running() {
-            let told = progress.call(pairlist!(monitor.done() as f64));
+            // What R does meanwhile may use HDF5, which is not made for two at a time.
+            let told = while_library_rests(|| progress.call(pairlist!(monitor.done() as f64)));
             if told.is_err() || scoria_interrupted() != 0 {
                 monitor.cancel();
                 break;

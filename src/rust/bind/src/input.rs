@@ -1,54 +1,8 @@
 //! R's objects as slices that the core borrows.
 
 use extendr_api::prelude::*;
-use rayon::ThreadPool;
-use scoria_core::result::Part;
-use scoria_core::source::Csc;
 use scoria_core::{Error, Result};
 use std::collections::HashMap;
-
-/// The slots of a dgCMatrix, kept alive while Rust borrows their data.
-pub struct Slots {
-    dim: Robj,
-    offsets: Robj,
-    rows: Robj,
-    values: Robj,
-}
-
-impl Slots {
-    pub fn of(matrix: &S4) -> Result<Self> {
-        let slot = |name: &str| matrix.get_slot(name).ok_or(Error::Sparse("not a dgCMatrix"));
-        Ok(Self { dim: slot("Dim")?, offsets: slot("p")?, rows: slot("i")?, values: slot("x")? })
-    }
-
-    /// What the matrix is made of, to tell it from others.
-    pub fn parts(&self) -> Result<[Part<'_>; 4]> {
-        let wrong = Error::Sparse("a slot is of the wrong type");
-        let integers = [&self.dim, &self.offsets, &self.rows].map(Robj::as_integer_slice);
-        match (integers, self.values.as_real_slice()) {
-            ([Some(dim), Some(offsets), Some(rows)], Some(values)) => {
-                Ok([Part::I32(dim), Part::I32(offsets), Part::I32(rows), Part::F64(values)])
-            }
-            _ => Err(wrong),
-        }
-    }
-
-    /// The matrix itself, without a copy; checked with the threads of a pool.
-    pub fn csc(&self, pool: &ThreadPool) -> Result<Csc<'_>> {
-        let wrong = Error::Sparse("a slot is of the wrong type");
-        match (
-            self.dim.as_integer_slice(),
-            self.offsets.as_integer_slice(),
-            self.rows.as_integer_slice(),
-            self.values.as_real_slice(),
-        ) {
-            (Some(&[nrow, _]), Some(offsets), Some(rows), Some(values)) => {
-                pool.install(|| Csc::new(nrow as usize, offsets, rows, values))
-            }
-            _ => Err(wrong),
-        }
-    }
-}
 
 /// A named list from R, its entries borrowed as slices.
 pub struct Named(HashMap<&'static str, Robj>);

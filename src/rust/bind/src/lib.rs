@@ -3,6 +3,7 @@
 
 mod guard;
 mod input;
+mod counts;
 mod fit_models;
 mod fit_screen;
 mod dispersions;

@@ -20,7 +20,7 @@ pub use compressed::Compressed;
 pub use csc::Csc;
 pub use dense::Dense;
 pub use divided::Divided;
-pub use h5ad::{open_h5ad, open_matrix};
+pub use h5ad::{open_h5ad, open_hdf5};
 pub use hdf5::{Container, while_library_rests};
 pub use pieces::{Piece, for_each_piece};
 pub use selected::Selected;

@@ -1,0 +1,139 @@
+//! Counts as R holds them: the slots of a dgCMatrix, or where in a file they are.
+
+use crate::input::Named;
+use extendr_api::prelude::*;
+use rayon::ThreadPool;
+use scoria_core::result::Part;
+use scoria_core::source::{Csc, Divided, Selected, Source, open_10x, open_h5ad, open_hdf5};
+use scoria_core::{Error, Result};
+use std::path::Path;
+
+/// What R hands over as `counts`, kept alive while Rust borrows its data.
+pub enum Held {
+    /// The slots of a dgCMatrix: `Dim`, `p`, `i`, `x`.
+    Memory([Robj; 4]),
+    /// A list of class `scoria_counts`, as R's `file_counts()` makes it.
+    File(Named),
+}
+
+impl Held {
+    pub fn of(counts: &Robj) -> Result<Self> {
+        if let Some(list) = counts.as_list() {
+            return Ok(Held::File(Named::of(list)));
+        }
+        let slot =
+            |name: &str| S4::try_from(counts.clone()).ok().and_then(|matrix| matrix.get_slot(name));
+        match [slot("Dim"), slot("p"), slot("i"), slot("x")] {
+            [Some(dim), Some(offsets), Some(rows), Some(values)] => {
+                Ok(Held::Memory([dim, offsets, rows, values]))
+            }
+            _ => Err(Error::Sparse("neither a dgCMatrix nor counts in a file")),
+        }
+    }
+
+    /// What threads other than R's own may have.
+    pub fn counts(&self) -> Result<Counts<'_>> {
+        match self {
+            Held::Memory([dim, offsets, rows, values]) => {
+                let integers = [dim, offsets, rows].map(Robj::as_integer_slice);
+                match (integers, values.as_real_slice()) {
+                    ([Some(dim @ &[_, _]), Some(offsets), Some(rows)], Some(values)) => {
+                        Ok(Counts::Memory { dim, offsets, rows, values })
+                    }
+                    _ => Err(Error::Sparse("a slot is of the wrong type")),
+                }
+            }
+            Held::File(file) => Ok(Counts::File {
+                path: Path::new(file.text("path")?),
+                kind: file.text("kind")?,
+                matrix: file.text("matrix")?,
+                key: file.text("key")?,
+                genes: file.integers_or_none("genes")?,
+                cells: file.integers_or_none("cells")?,
+            }),
+        }
+    }
+}
+
+/// Counts that are borrowed from R, or in a file.
+#[derive(Clone, Copy)]
+pub enum Counts<'a> {
+    Memory {
+        dim: &'a [i32],
+        offsets: &'a [i32],
+        rows: &'a [i32],
+        values: &'a [f64],
+    },
+    File {
+        path: &'a Path,
+        kind: &'a str,
+        matrix: &'a str,
+        /// What tells the file as it is now from others.
+        key: &'a str,
+        /// Those that are used, counted from zero; all where there are none.
+        genes: Option<&'a [i32]>,
+        cells: Option<&'a [i32]>,
+    },
+}
+
+impl Counts<'_> {
+    /// Opens the counts and hands them to `job`, within the threads of a pool.
+    pub fn with<T: Send>(
+        self,
+        pool: &ThreadPool,
+        job: impl FnOnce(&dyn Source) -> Result<T> + Send,
+    ) -> Result<T> {
+        pool.install(|| match self {
+            Counts::Memory { dim, offsets, rows, values } => {
+                job(&Csc::new(dim[0] as usize, offsets, rows, values)?)
+            }
+            Counts::File { path, kind, matrix, genes, cells, .. } => {
+                let source = open_file(path, kind, matrix)?;
+                match (genes, cells) {
+                    (None, None) => job(&*source),
+                    _ => {
+                        let unsigned = bytemuck::cast_slice::<i32, u32>;
+                        let (genes, cells) = (genes.map(unsigned), cells.map(unsigned));
+                        job(&Selected::new(&*source, genes, cells)?)
+                    }
+                }
+            }
+        })
+    }
+
+    /// The same, each count divided by its cell's size factor where there are such.
+    pub fn with_divided<T: Send>(
+        self,
+        pool: &ThreadPool,
+        size_factors: Option<&[f64]>,
+        job: impl FnOnce(&dyn Source) -> Result<T> + Send,
+    ) -> Result<T> {
+        self.with(pool, |source| match size_factors {
+            None => job(source),
+            Some(size_factors) => job(&Divided::new(source, size_factors)?),
+        })
+    }
+
+    /// What they are made of, to tell them from others.
+    pub fn parts(&self) -> Vec<Part<'_>> {
+        match self {
+            Counts::Memory { dim, offsets, rows, values } => {
+                vec![Part::I32(dim), Part::I32(offsets), Part::I32(rows), Part::F64(values)]
+            }
+            Counts::File { key, genes, cells, .. } => {
+                let selected = |indices: &Option<_>| Part::I32(indices.unwrap_or(&[]));
+                vec![Part::Text(key), selected(genes), selected(cells)]
+            }
+        }
+    }
+}
+
+/// A matrix of a file, by the kind of file.
+pub fn open_file(path: &Path, kind: &str, matrix: &str) -> Result<Box<dyn Source + Send>> {
+    match kind {
+        "h5ad" => open_h5ad(path, matrix),
+        "10x" => Ok(Box::new(open_10x(path, Some(matrix))?)),
+        "hdf5" => open_hdf5(path, matrix),
+        _ => Err(Named::wrong("kind", "\"h5ad\", \"10x\" or \"hdf5\"")),
+    }
+}
