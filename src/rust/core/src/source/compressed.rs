@@ -79,10 +79,8 @@ impl Compressed {
         for k in 0..entries.len() {
             let (indices, _) = entries.get(k);
             let place = range.start + k + 1;
-            // Of increasing indices the last tells: what does not fit is the highest.
-            if indices.last().is_some_and(|&last| last as usize >= below)
-                || indices.contains(&u32::MAX)
-            {
+            // What does not fit into 32 bits is the highest there is.
+            if indices.iter().max().is_some_and(|&highest| highest as usize >= below) {
                 return Err(self.indices.refused(format!(
                     "{own} {place} (counted from 1) has an entry outside of its {below} {other}"
                 )));
