@@ -4,6 +4,7 @@
 mod blocks;
 mod checks;
 mod csc;
+pub mod frame;
 mod pieces;
 mod selected;
 mod simulate;
