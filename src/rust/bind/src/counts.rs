@@ -132,7 +132,7 @@ impl Counts<'_> {
 pub fn open_file(path: &Path, kind: &str, matrix: &str) -> Result<Box<dyn Source + Send>> {
     match kind {
         "h5ad" => open_h5ad(path, matrix),
-        "10x" => Ok(Box::new(open_10x(path, Some(matrix))?)),
+        "10x" => Ok(Box::new(open_10x(path, matrix)?)),
         "hdf5" => open_hdf5(path, matrix),
         _ => Err(Named::wrong("kind", "\"h5ad\", \"10x\" or \"hdf5\"")),
     }

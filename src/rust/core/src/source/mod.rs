@@ -9,6 +9,7 @@ mod dense;
 mod divided;
 mod h5ad;
 mod hdf5;
+pub mod frame;
 mod pieces;
 mod selected;
 mod simulate;
@@ -25,7 +26,7 @@ pub use hdf5::{Container, while_library_rests};
 pub use pieces::{Piece, for_each_piece};
 pub use selected::Selected;
 pub use simulate::{SimulatedCounts, Simulation, simulate_counts};
-pub use tenx::{find_group, open_10x};
+pub use tenx::open_10x;
 
 use crate::Result;
 use std::ops::Range;
