@@ -7,6 +7,7 @@ mod counts;
 mod fit_models;
 mod fit_screen;
 mod dispersions;
+mod files;
 mod simulate;
 
 use extendr_api::prelude::*;
@@ -16,5 +17,6 @@ extendr_module! {
     use fit_models;
     use fit_screen;
     use dispersions;
+    use files;
     use simulate;
 }
