@@ -5,6 +5,7 @@ mod blocks;
 mod checks;
 mod csc;
 mod pieces;
+mod scratch;
 mod selected;
 mod simulate;
 
@@ -12,6 +13,7 @@ pub use blocks::{GeneBlock, GeneCounts, gene_blocks};
 pub use checks::{CountKind, Summary, check_counts, summarise};
 pub use csc::Csc;
 pub use pieces::{Piece, for_each_piece};
+pub use scratch::{Scratch, ScratchWriter, transpose};
 pub use selected::Selected;
 pub use simulate::{SimulatedCounts, Simulation, simulate_counts};
 
@@ -56,6 +58,8 @@ pub struct Room {
     pub starts: Vec<usize>,
     pub indices: Vec<u32>,
     pub values: Vec<f64>,
+    /// Values on their way from a file that holds them so.
+    single: Vec<f32>,
     /// Of a source within another.
     inner: Option<Box<Room>>,
 }
