@@ -10,6 +10,7 @@ pub mod design;
 pub mod engine;
 pub mod result;
 
+mod claim;
 pub mod error;
 pub mod monitor;
 pub mod pool;

@@ -6,7 +6,6 @@ mod screen_table;
 mod fingerprint;
 mod screen_layout;
 mod screen_structure;
-mod claim;
 mod screen_file;
 mod screen_reader;
 

@@ -5,10 +5,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process;
 
-use super::claim::{access_error, lock, reserve, write_error};
 use super::screen_layout::Of;
 use super::screen_structure::Structure;
 use super::{Fingerprint, Layout, ScreenBlock, ScreenSink, UNFITTED};
+use crate::claim::{access_error, lock, reserve, write_error};
 use crate::{Error, Result};
 
 /// Takes the results of a screen into an HDF5 file that survives an end at any

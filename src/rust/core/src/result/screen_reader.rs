@@ -7,10 +7,10 @@ use std::slice;
 use bytemuck::{Pod, cast_slice_mut};
 
 use super::Layout;
-use super::claim::access_error;
 use super::screen_file::genes_done;
 use super::screen_layout::{Kind, Of};
 use super::screen_structure::Structure;
+use crate::claim::access_error;
 use crate::{Error, Result};
 
 /// Reads what a [`super::ScreenFile`] has taken so far, also while it takes more.

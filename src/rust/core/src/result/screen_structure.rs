@@ -23,10 +23,10 @@ use hdf5_metno::file::LibraryVersion;
 use hdf5_metno::types::FixedAscii;
 use hdf5_metno::{Dataset, Group, H5Type};
 
-use super::claim::access_error;
 use super::fingerprint::hash_of;
 use super::screen_layout::{Column, Kind};
 use super::{Fingerprint, Layout, PairsOf, Part};
+use crate::claim::access_error;
 use crate::{Error, Result};
 
 /// What a file says of itself, and where in it the values are.

@@ -58,7 +58,7 @@ pub fn gene_blocks<'a>(
     source: &'a dyn Source,
     capacity: usize,
 ) -> Result<impl Iterator<Item = Result<GeneBlock>> + 'a> {
-    let expressed = count_stored(source)?;
+    let expressed = count_stored(source, || Ok(()))?.by_gene;
     let mut next = 0;
     Ok(std::iter::from_fn(move || {
         let genes = span(&expressed, next, capacity);
@@ -97,33 +97,52 @@ fn span(expressed: &[usize], start: usize, capacity: usize) -> Range<usize> {
     start..start + expressed[start..].iter().take_while(fits).count()
 }
 
-/// How many counts other than zero each gene has.
-fn count_stored(source: &dyn Source) -> Result<Vec<usize>> {
+/// The counts other than zero of a source.
+pub(super) struct Stored {
+    /// How many each gene has.
+    pub by_gene: Vec<usize>,
+    /// Whether none loses anything as an `f32`.
+    pub single: bool,
+}
+
+/// Looks at all of them, with the threads of the current pool; `check` may end it.
+pub(super) fn count_stored(
+    source: &dyn Source,
+    check: impl Fn() -> Result<()> + Sync,
+) -> Result<Stored> {
     let genes = source.genes();
-    let count = |(mut stored, mut room): (Vec<usize>, Room), range: Range<usize>| {
+    let count = |(mut stored, mut room): (Stored, Room), range: Range<usize>| {
+        check()?;
         let entries = source.read(range.clone(), &mut room)?;
+        stored.single &= entries.values().iter().all(|&value| is_single(value));
         for k in 0..entries.len() {
             let (indices, values) = entries.get(k);
             match source.axis() {
                 Axis::Genes => {
-                    stored[range.start + k] = values.iter().filter(|v| **v != 0.0).count();
+                    stored.by_gene[range.start + k] = values.iter().filter(|v| **v != 0.0).count();
                 }
                 Axis::Cells => {
                     for (&gene, _) in indices.iter().zip(values).filter(|(_, v)| **v != 0.0) {
-                        stored[gene as usize] += 1;
+                        stored.by_gene[gene as usize] += 1;
                     }
                 }
             }
         }
         Ok((stored, room))
     };
-    let add = |(mut one, room): (Vec<usize>, Room), (other, _): (Vec<usize>, Room)| {
-        one.iter_mut().zip(other).for_each(|(a, b)| *a += b);
+    let add = |(mut one, room): (Stored, Room), (other, _): (Stored, Room)| {
+        one.by_gene.iter_mut().zip(other.by_gene).for_each(|(a, b)| *a += b);
+        one.single &= other.single;
         Ok((one, room))
     };
-    let none = || (vec![0; genes], Room::default());
+    let none = || (Stored { by_gene: vec![0; genes], single: true }, Room::default());
     let ranges = source.ranges().into_par_iter().with_min_len(16);
     Ok(ranges.try_fold(none, count).try_reduce(none, add)?.0)
+}
+
+/// Whether a value is the same as an `f32`.
+pub(super) fn is_single(value: f64) -> bool {
+    f64::from(value as f32) == value
 }
 
 impl Part {

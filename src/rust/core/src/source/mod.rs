@@ -11,6 +11,7 @@ mod h5ad;
 mod hdf5;
 pub mod frame;
 mod pieces;
+mod scratch;
 mod selected;
 mod simulate;
 mod tenx;
@@ -24,6 +25,7 @@ pub use divided::Divided;
 pub use h5ad::{open_h5ad, open_hdf5};
 pub use hdf5::{Container, while_library_rests};
 pub use pieces::{Piece, for_each_piece};
+pub use scratch::{Scratch, ScratchWriter, transpose};
 pub use selected::Selected;
 pub use simulate::{SimulatedCounts, Simulation, simulate_counts};
 pub use tenx::open_10x;
@@ -69,6 +71,8 @@ pub struct Room {
     pub starts: Vec<usize>,
     pub indices: Vec<u32>,
     pub values: Vec<f64>,
+    /// Values on their way from a file that holds them so.
+    single: Vec<f32>,
     /// Of a source within another.
     inner: Option<Box<Room>>,
     /// Of files: what is stored, and rows of dense matrices.

@@ -11,7 +11,7 @@ use crate::{Error, Result};
 /// HDF5 and others lock with `flock()`. On Linux, locks of `fcntl()` do not
 /// conflict with those: whoever only reads is not kept out.
 #[cfg(target_os = "linux")]
-pub(super) fn lock(file: &File, path: &Path) -> Result<()> {
+pub(crate) fn lock(file: &File, path: &Path) -> Result<()> {
     use nix::errno::Errno;
     use nix::fcntl::{FcntlArg, fcntl};
     use nix::libc::{F_WRLCK, SEEK_SET, flock};
@@ -26,7 +26,7 @@ pub(super) fn lock(file: &File, path: &Path) -> Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn lock(file: &File, path: &Path) -> Result<()> {
+pub(crate) fn lock(file: &File, path: &Path) -> Result<()> {
     match file.try_lock() {
         Err(std::fs::TryLockError::WouldBlock) => {
             Err(Error::OutputLocked { path: path.to_owned() })
@@ -38,7 +38,7 @@ pub(super) fn lock(file: &File, path: &Path) -> Result<()> {
 /// Takes all the space that the file will need, where the file system can.
 /// Elsewhere a full disk is noticed when it is full.
 #[cfg(target_os = "linux")]
-pub(super) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
+pub(crate) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
     use nix::errno::Errno;
     use nix::fcntl::{FallocateFlags, fallocate};
 
@@ -53,17 +53,17 @@ pub(super) fn reserve(file: &File, bytes: u64) -> io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-pub(super) fn reserve(_: &File, _: u64) -> io::Result<()> {
+pub(crate) fn reserve(_: &File, _: u64) -> io::Result<()> {
     Ok(())
 }
 
 /// What the operating system says about the file.
-pub(super) fn access_error(path: &Path, error: &io::Error) -> Error {
+pub(crate) fn access_error(path: &Path, error: &io::Error) -> Error {
     Error::OutputAccess { path: path.to_owned(), reason: error.to_string() }
 }
 
 /// The same, where a file that needs so many bytes was written.
-pub(super) fn write_error(path: &Path, needed: u64, error: &io::Error) -> Error {
+pub(crate) fn write_error(path: &Path, needed: u64, error: &io::Error) -> Error {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
             Error::OutputFull { path: path.to_owned(), needed }
