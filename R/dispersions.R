@@ -90,12 +90,14 @@ estimate_dispersions <- function(x, formula = ~ 1, ..., threads = NULL,
   na_action <- first_choice(na_action, c("fail", "omit"))
   threads <- resolve_threads(threads)
   formula <- parse_formula(formula, env = caller_env())
+  x <- open_if_path(x, assay)
   source <- as_source(x, assay, cell_metadata, threads = threads)
   model <- prepare_model(
     source, formula, "negbinomial", "offset", na_action, "x"
   )
   columns <- rust_estimate_dispersions(
-    model$counts, model$design$matrix, as.double(model$offset), threads,
+    by_gene(model$counts, threads, progress = progress), model$design$matrix,
+    as.double(model$offset), threads,
     progress_bar("Estimating dispersions", 2 * nrow(model$counts), progress)
   )
   check_counted(columns, source$counts, model$design$cells)

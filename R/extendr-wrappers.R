@@ -22,6 +22,44 @@ rust_read_screen <- function(path, column, from, to) .Call(wrap__rust_read_scree
 #' @noRd
 rust_estimate_dispersions <- function(counts, design, offset, threads, progress) .Call(wrap__rust_estimate_dispersions, counts, design, offset, threads, progress)
 
+#' "h5ad", "10x" or neither.
+#' @noRd
+rust_kind_of_file <- function(path) .Call(wrap__rust_kind_of_file, path)
+
+#' @noRd
+rust_open_matrix <- function(file) .Call(wrap__rust_open_matrix, file)
+
+#' Makes a scratch file of all genes and cells of a file.
+#' @noRd
+rust_transpose <- function(file, scratch, options, progress) .Call(wrap__rust_transpose, file, scratch, options, progress)
+
+#' Is there a scratch file of this key?
+#' @noRd
+rust_has_scratch <- function(scratch, key) .Call(wrap__rust_has_scratch, scratch, key)
+
+#' Adds the cells of a dgCMatrix to a file, which is made with the first of them.
+#' @noRd
+rust_stage <- function(path, block, first) .Call(wrap__rust_stage, path, block, first)
+
+#' @noRd
+rust_list_h5ad <- function(path) .Call(wrap__rust_list_h5ad, path)
+
+#' @noRd
+rust_read_frame <- function(path, name) .Call(wrap__rust_read_frame, path, name)
+
+#' @noRd
+rust_read_10x <- function(path, genome) .Call(wrap__rust_read_10x, path, genome)
+
+#' @noRd
+rust_read_cell_columns <- function(path, name) .Call(wrap__rust_read_cell_columns, path, name)
+
+#' @noRd
+rust_read_names <- function(path, name) .Call(wrap__rust_read_names, path, name)
+
+#' Counts of few genes, as a matrix of cells x genes.
+#' @noRd
+rust_collect_genes <- function(counts) .Call(wrap__rust_collect_genes, counts)
+
 #' @noRd
 rust_simulate_counts <- function(options, threads, progress) .Call(wrap__rust_simulate_counts, options, threads, progress)
 # nolint end

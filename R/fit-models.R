@@ -133,6 +133,7 @@ fit_models <- function(cds, model_formula_str,
   check_whole(maxit, "maxit")
   threads <- resolve_threads(cores, arg = "cores")
   formula <- parse_formula(model_formula_str, env = caller_env())
+  cds <- open_if_path(cds, assay, verbose)
   source <- as_source(
     cds, assay, cell_metadata, gene_metadata, reduction_method, threads
   )
@@ -140,7 +141,7 @@ fit_models <- function(cds, model_formula_str,
   model <- prepare_model(source, formula, family, size_factors, na_action)
   report_model(model, verbose)
   columns <- rust_fit_models(
-    model$counts, model$design$matrix, as.double(model$offset),
+    by_gene(model$counts, threads, progress = progress), model$design$matrix, as.double(model$offset),
     list(
       family = family, max_iterations = as.integer(maxit), threads = threads,
       divide = model$divide
@@ -184,7 +185,7 @@ prepare_model <- function(source, formula, family, mode, na_action,
   counts <- source$counts
   omitted <- ncol(counts) - length(design$cells)
   if (omitted > 0) {
-    counts <- counts[, design$cells, drop = FALSE]
+    counts <- select_counts(counts, cells = design$cells)
     cli::cli_inform(
       "{omitted} of {ncol(source$counts)} cells are left out: a variable of the
        formula is NA."
@@ -204,17 +205,17 @@ check_counted <- function(value, counts, cells, call = caller_env()) {
   if (!inherits(value, "scoria_failure") || value$kind != "counts") {
     return(invisible())
   }
-  pattern <- "in gene ([0-9]+), cell ([0-9]+) .*; (.*) are expected"
+  pattern <- "count: (.*) in gene ([0-9]+), cell ([0-9]+) .*; (.*) are expected"
   found <- regmatches(value$message, regexec(pattern, value$message))[[1]]
-  if (length(found) != 4) {
+  if (length(found) != 5) {
     return(invisible())
   }
-  gene <- as.integer(found[2])
-  cell <- cells[as.integer(found[3])]
+  gene <- as.integer(found[3])
+  cell <- cells[as.integer(found[4])]
   scoria_abort(c(
-    "Counts must be {found[4]}.",
+    "Counts must be {found[5]}.",
     x = "Gene {.val {gene_names(counts)[gene]}} (row {gene}) has
-         {counts[gene, cell]} in cell {.val {colnames(counts)[cell]}} (column
+         {found[2]} in cell {.val {colnames(counts)[cell]}} (column
          {cell})."
   ), "counts", call)
 }

@@ -162,6 +162,7 @@ fit_screen <- function(x, perturbation, formula = ~1, control = NULL,
     threads, memory_limit, output, resume
   )
   formula <- parse_formula(formula, env = caller_env())
+  x <- open_if_path(x, assay, verbose)
   source <- as_source(
     x, assay, cell_metadata, gene_metadata,
     threads = options$threads
@@ -176,7 +177,8 @@ fit_screen <- function(x, perturbation, formula = ~1, control = NULL,
   )
   report_request(request, verbose)
   value <- rust_fit_screen(
-    request$counts, request$screen, request$options,
+    by_gene(request$counts, options$threads, options$memory_limit, progress),
+    request$screen, request$options,
     progress_bar(
       "Fitting genes",
       nrow(request$counts) * if (options$dispersion == "trend") 3 else 1, progress

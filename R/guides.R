@@ -6,6 +6,8 @@ guide_sources <- function(x) {
     SingleCellExperiment::altExpNames(as_experiment(x))
   } else if (inherits(x, "Seurat")) {
     seurat_assays(x)
+  } else if (inherits(x, "scoria_source")) {
+    names(x$guides)
   }
 }
 
@@ -21,6 +23,9 @@ find_guides <- function(x, name) {
       about = as.list(x[[name]][[]])
     ))
   }
+  if (inherits(x, "scoria_source")) {
+    return(guides_in_file(x, name))
+  }
   guides <- SingleCellExperiment::altExp(as_experiment(x), name)
   present <- SummarizedExperiment::assayNames(guides)
   assay <- if ("membership" %in% present) "membership" else 1L
@@ -28,6 +33,41 @@ find_guides <- function(x, name) {
     values = SummarizedExperiment::assay(guides, assay), name = name,
     about = as.list(SummarizedExperiment::rowData(guides))
   )
+}
+
+# A matrix in `obsm`, or features of another type than the genes.
+guides_in_file <- function(x, name) {
+  guides <- x$guides[[name]]
+  if (is.null(x$features)) {
+    path <- x$counts$path
+    columns <- rust_value(rust_read_cell_columns(path, guides))
+    names <- columns$names %||% names_in_uns(path, name, length(columns$p) - 1)
+    about <- list()
+  } else {
+    counts <- select_counts(x$all, genes = guides)
+    columns <- rust_value(rust_collect_genes(counts))
+    names <- rownames(counts)
+    about <- lapply(x$features, `[`, guides)
+  }
+  by_cell <- Matrix::sparseMatrix(
+    i = columns$i, p = columns$p, x = columns$x, index1 = FALSE,
+    dims = c(ncol(x), length(columns$p) - 1), dimnames = list(NULL, names)
+  )
+  list(values = Matrix::t(by_cell), name = name, about = about)
+}
+
+# AnnData has no place for the names of the columns of `obsm/<name>`: by custom they
+# are in `uns/<name>_names`, or in the singular.
+names_in_uns <- function(path, name, n) {
+  singular <- sub("s$", "", name)
+  candidates <- paste0("uns/", unique(c(name, singular)), "_names")
+  present <- intersect(candidates, rust_value(rust_list_h5ad(path))$name)
+  for (candidate in present) {
+    names <- rust_value(rust_read_names(path, candidate))
+    if (length(names) == n) {
+      return(names)
+    }
+  }
 }
 
 guide_membership <- function(guides, n_cells, threshold, call) {

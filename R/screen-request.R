@@ -109,7 +109,8 @@ keep_cells <- function(source, cells) {
   if (length(cells) == ncol(source$counts)) {
     return(source)
   }
-  source$counts <- source$counts[, cells, drop = FALSE]
+  source$counts <- select_counts(source$counts, cells = cells)
+  source$totals <- source$totals[cells]
   source$cells <- lapply(source$cells, function(column) {
     if (length(dim(column)) == 2) {
       column[cells, , drop = FALSE]

@@ -6,7 +6,7 @@ find_size_factors <- function(source, call = caller_env()) {
   column <- intersect(c("Size_Factor", "sizeFactor"), names(source$cells))[1]
   if (is.na(column)) {
     return(list(
-      values = estimate_size_factors(source$counts, call),
+      values = estimate_size_factors(source, call),
       origin = "estimated from each cell's total count"
     ))
   }
@@ -38,8 +38,10 @@ check_size_factors <- function(values, column, cells, call) {
 }
 
 # monocle3's estimate_size_factors(): totals over their geometric mean.
-estimate_size_factors <- function(counts, call) {
-  totals <- colSums(round(counts))
+estimate_size_factors <- function(source, call) {
+  counts <- source$counts
+  totals <- source$totals %||%
+    rust_value(rust_summarise(counts, source$threads))$totals
   empty <- sum(is.na(totals) | totals <= 0)
   if (empty > 0) {
     scoria_abort(c(

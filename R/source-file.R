@@ -214,27 +214,29 @@ as_columns <- function(frame) {
 # Counts in a file --------------------------------------------------------------
 #
 # Where they are, and which of them: what Rust opens. A list of
-#   path, kind, matrix   as Rust's open_file() takes them
+#   path, kind, matrix   as Rust's Place takes them
 #   key                  tells the file as it is now from others
 #   by_cell              is it stored by cell?
-#   names                of all genes, and of all cells
+#   shape                numbers of genes and cells
+#   names                of all genes, and of all cells; may be NULL
 #   genes, cells         which of them are used, counted from zero; NULL for all
 
-file_counts <- function(path, kind, matrix, names, call = caller_env()) {
-  found <- rust_value(rust_open_matrix(path, kind, matrix), call)
-  expected <- lengths(names)
-  if (!identical(found$shape, expected)) {
+# `shape` is that of the names, or of who else knows.
+file_counts <- function(path, kind, matrix, names, shape = lengths(names),
+                        call = caller_env()) {
+  place <- list(path = path, kind = kind, matrix = matrix, shape = shape)
+  found <- rust_value(rust_open_matrix(place), call)
+  if (!identical(found$shape, shape)) {
     scoria_abort(c(
       "{.file {path}} contradicts itself.",
       x = "{.field {matrix}} has {found$shape[1]} gene{?s} and {found$shape[2]}
-           cell{?s}; there are names for {expected[1]} and {expected[2]}."
+           cell{?s}; it should have {shape[1]} and {shape[2]}."
     ), "input_data", call)
   }
   structure(
-    list(
-      path = path, kind = kind, matrix = matrix, key = file_key(path, kind, matrix),
-      by_cell = found$by_cell, names = names, genes = NULL, cells = NULL
-    ),
+    c(place, list(
+      key = file_key(path, kind, matrix), by_cell = found$by_cell, names = names
+    )),
     class = "scoria_counts"
   )
 }
@@ -251,22 +253,20 @@ select_counts <- function(counts, genes = NULL, cells = NULL) {
     if (!is.null(cells)) counts <- counts[, cells, drop = FALSE]
     return(counts)
   }
-  selected <- list(genes = genes, cells = cells)
-  for (margin in 1:2) {
-    which <- selected[[margin]]
-    all <- length(counts$names[[margin]])
-    before <- counts[[names(selected)[margin]]]
-    if (is.null(which) || length(which) == dim(counts)[margin]) next
-    kept <- if (is.null(before)) which - 1L else before[which]
-    counts[[names(selected)[margin]]] <- if (length(kept) < all) as.integer(kept)
+  select <- function(before, which, all) {
+    kept <- which %||% seq_len(length(before %||% seq_len(all)))
+    kept <- if (is.null(before)) kept - 1L else before[kept]
+    if (length(kept) < all) as.integer(kept)
   }
+  counts["genes"] <- list(select(counts$genes, genes, counts$shape[1]))
+  counts["cells"] <- list(select(counts$cells, cells, counts$shape[2]))
   counts
 }
 
 #' @export
 dim.scoria_counts <- function(x) {
-  used <- function(selected, names) length(if (is.null(selected)) names else selected)
-  c(used(x$genes, x$names[[1]]), used(x$cells, x$names[[2]]))
+  used <- list(x$genes, x$cells)
+  ifelse(vapply(used, is.null, NA), x$shape, lengths(used))
 }
 
 #' @export
@@ -277,13 +277,12 @@ dimnames.scoria_counts <- function(x) {
   list(used(x$genes, x$names[[1]]), used(x$cells, x$names[[2]]))
 }
 
+#' @method print scoria_counts
 #' @export
 print.scoria_counts <- function(x, ...) {
-  about <- c(h5ad = "h5ad", `10x` = "10x", hdf5 = "HDF5", scratch = "scratch")
   cli::cli_text(
     "{.cls scoria_counts} {nrow(x)} gene{?s} x {ncol(x)} cell{?s}, stored by
-     {if (x$by_cell) 'cell' else 'gene'} in {.file {x$path}}
-     ({about[[x$kind]]}, {x$matrix})"
+     {if (x$by_cell) 'cell' else 'gene'} in {.file {x$path}}"
   )
   invisible(x)
 }
@@ -294,6 +293,7 @@ dim.scoria_source <- function(x) dim(x$counts)
 #' @export
 dimnames.scoria_source <- function(x) dimnames(x$counts)
 
+#' @method print scoria_source
 #' @export
 print.scoria_source <- function(x, ...) {
   columns <- function(names) {

@@ -1,7 +1,8 @@
 # Where counts come from: whatever the user holds becomes one `source` ----------
 #
 # A source is a list of
-#   counts     dgCMatrix, genes x cells
+#   counts     genes x cells: a dgCMatrix, or where they are in a file (class
+#              scoria_counts; see source-file.R)
 #   cells      list of covariates, one value (or one row) a cell
 #   genes      data frame, one row a gene, with gene_id and num_cells_expressed
 # and knows nothing of models.
@@ -10,7 +11,9 @@ as_source <- function(x, assay = NULL, cell_metadata = NULL,
                       gene_metadata = NULL, reduction_method = "UMAP",
                       threads = 1L, arg = rlang::caller_arg(x),
                       call = caller_env()) {
-  if ("cell_data_set" %in% class(x)) {
+  if (inherits(x, "scoria_source")) {
+    source <- read_file_source(x, assay, cell_metadata, gene_metadata, arg, call)
+  } else if ("cell_data_set" %in% class(x)) {
     source <- read_cell_data_set(x, assay, reduction_method, arg, call)
   } else if (is(x, "SummarizedExperiment")) {
     source <- read_experiment(x, assay, arg, call)
@@ -22,8 +25,8 @@ as_source <- function(x, assay = NULL, cell_metadata = NULL,
     scoria_abort(c(
       "Can't find counts in {.arg {arg}}, {.obj_type_friendly {x}}.",
       i = "A SingleCellExperiment, SummarizedExperiment, cell_data_set or
-           Seurat object is expected, or a matrix of genes x cells with
-           {.arg cell_metadata}."
+           Seurat object is expected, a matrix of genes x cells with
+           {.arg cell_metadata}, or the path of a file."
     ), "source", call)
   }
   if (nrow(source$counts) == 0 || ncol(source$counts) == 0) {
@@ -39,10 +42,12 @@ as_source <- function(x, assay = NULL, cell_metadata = NULL,
 # What monocle3 adds: how many cells express each gene, and, for formulas, how
 # many genes each cell expresses.
 complete_source <- function(source, threads) {
+  source$threads <- threads
   wanted <- is.null(source$genes$num_cells_expressed) ||
     is.null(source$cells$num_genes_expressed)
   if (wanted) {
     summary <- rust_value(rust_summarise(source$counts, threads))
+    source$totals <- summary$totals
     source$genes$num_cells_expressed <-
       source$genes$num_cells_expressed %||% summary$cells_expressing
     source$cells$num_genes_expressed <-
@@ -50,6 +55,46 @@ complete_source <- function(source, threads) {
   }
   source$genes$gene_id <- gene_names(source$counts)
   source
+}
+
+# A path is opened; other objects are what they are.
+open_if_path <- function(x, assay = NULL, verbose = TRUE, memory_limit = NULL,
+                         arg = rlang::caller_arg(x), call = caller_env()) {
+  if (!is.character(x)) {
+    return(x)
+  }
+  if (length(x) != 1 || is.na(x)) {
+    scoria_abort(
+      "{.arg {arg}} must be one path, where it is one, not {length(x)}.",
+      c("source", "argument"), call
+    )
+  }
+  open_path(x, assay, verbose, memory_limit, call)
+}
+
+# Metadata that are given go before those of the file.
+read_file_source <- function(x, assay, cell_metadata, gene_metadata, arg, call) {
+  if (!is.null(assay) && !identical(sub("^layers/", "", x$counts$matrix), assay)) {
+    scoria_abort(c(
+      "{.arg {arg}} was opened with the matrix {.val {x$counts$matrix}}, not
+       {.val {assay}}.",
+      i = "Leave {.arg assay} out, or name it where the file is opened."
+    ), c("assay", "source"), call)
+  }
+  if (!is.null(cell_metadata)) {
+    check_metadata(
+      cell_metadata, "cell_metadata", "cell", ncol(x), colnames(x), arg, call
+    )
+    columns <- as_covariates(cell_metadata)
+    x$cells[names(columns)] <- columns
+  }
+  if (!is.null(gene_metadata)) {
+    check_metadata(
+      gene_metadata, "gene_metadata", "gene", nrow(x), rownames(x), arg, call
+    )
+    x$genes[names(gene_metadata)] <- as.data.frame(gene_metadata)
+  }
+  unclass(x)[c("counts", "cells", "genes")]
 }
 
 gene_names <- function(counts) {
@@ -209,7 +254,7 @@ as_covariates <- function(metadata) {
 
 as_counts <- function(x, call) {
   if (is(x, "DelayedMatrix")) {
-    return(as(x, "dgCMatrix"))
+    return(delayed_counts(x, call))
   }
   if (is.matrix(x) && !is.numeric(x) && !is.logical(x)) {
     scoria_abort(

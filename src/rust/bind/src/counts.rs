@@ -4,7 +4,9 @@ use crate::input::Named;
 use extendr_api::prelude::*;
 use rayon::ThreadPool;
 use scoria_core::result::Part;
-use scoria_core::source::{Csc, Divided, Selected, Source, open_10x, open_h5ad, open_hdf5};
+use scoria_core::source::{
+    Axis, Csc, Divided, Scratch, Selected, Source, open_10x, open_compressed, open_dense, open_h5ad,
+};
 use scoria_core::{Error, Result};
 use std::path::Path;
 
@@ -44,9 +46,7 @@ impl Held {
                 }
             }
             Held::File(file) => Ok(Counts::File {
-                path: Path::new(file.text("path")?),
-                kind: file.text("kind")?,
-                matrix: file.text("matrix")?,
+                place: Place::of(file)?,
                 key: file.text("key")?,
                 genes: file.integers_or_none("genes")?,
                 cells: file.integers_or_none("cells")?,
@@ -65,9 +65,7 @@ pub enum Counts<'a> {
         values: &'a [f64],
     },
     File {
-        path: &'a Path,
-        kind: &'a str,
-        matrix: &'a str,
+        place: Place<'a>,
         /// What tells the file as it is now from others.
         key: &'a str,
         /// Those that are used, counted from zero; all where there are none.
@@ -87,8 +85,8 @@ impl Counts<'_> {
             Counts::Memory { dim, offsets, rows, values } => {
                 job(&Csc::new(dim[0] as usize, offsets, rows, values)?)
             }
-            Counts::File { path, kind, matrix, genes, cells, .. } => {
-                let source = open_file(path, kind, matrix)?;
+            Counts::File { place, genes, cells, .. } => {
+                let source = place.open()?;
                 match (genes, cells) {
                     (None, None) => job(&*source),
                     _ => {
@@ -128,12 +126,51 @@ impl Counts<'_> {
     }
 }
 
-/// A matrix of a file, by the kind of file.
-pub fn open_file(path: &Path, kind: &str, matrix: &str) -> Result<Box<dyn Source + Send>> {
-    match kind {
-        "h5ad" => open_h5ad(path, matrix),
-        "10x" => Ok(Box::new(open_10x(path, matrix)?)),
-        "hdf5" => open_hdf5(path, matrix),
-        _ => Err(Named::wrong("kind", "\"h5ad\", \"10x\" or \"hdf5\"")),
+/// A matrix of a file.
+#[derive(Clone, Copy)]
+pub struct Place<'a> {
+    path: &'a Path,
+    kind: &'a str,
+    /// Its name; of a scratch file the key.
+    matrix: &'a str,
+    /// Genes and cells, where the file does not say.
+    shape: Option<&'a [i32]>,
+}
+
+impl<'a> Place<'a> {
+    pub fn of(file: &'a Named) -> Result<Self> {
+        Ok(Self {
+            path: Path::new(file.text("path")?),
+            kind: file.text("kind")?,
+            matrix: file.text("matrix")?,
+            shape: file.integers_or_none("shape")?,
+        })
     }
+
+    pub fn open(self) -> Result<Box<dyn Source + Send>> {
+        let Self { path, kind, matrix, shape } = self;
+        let compressed = |axis| match shape {
+            Some(&[genes, cells]) => {
+                open_compressed(path, matrix, axis, genes as usize, cells as usize)
+            }
+            _ => Err(Named::wrong("shape", "numbers of genes and cells")),
+        };
+        Ok(match kind {
+            "h5ad" => open_h5ad(path, matrix)?,
+            "10x" => Box::new(open_10x(path, matrix)?),
+            "by cell" => Box::new(compressed(Axis::Cells)?),
+            "by gene" => Box::new(compressed(Axis::Genes)?),
+            "dense" => Box::new(open_dense(path, matrix)?),
+            "scratch" => match Scratch::open(path, matrix)? {
+                Some(scratch) => Box::new(scratch),
+                None => return Err(gone(path)),
+            },
+            _ => return Err(Named::wrong("kind", "the name of a kind of file")),
+        })
+    }
+}
+
+fn gone(path: &Path) -> Error {
+    let reason = "this scratch file was removed, or made anew of something else".into();
+    Error::InputFile { path: path.to_owned(), reason }
 }

@@ -1,13 +1,16 @@
 //! What files hold beside counts: for `open_h5ad()` and `open_10x_h5()`.
 
-use crate::counts::open_file;
-use crate::guard::report;
+use crate::counts::{Counts, Held, Place};
+use crate::guard::{listen, report};
+use crate::input::Named;
 use extendr_api::prelude::*;
-use scoria_core::Result;
 use scoria_core::source::frame::{
-    CellColumns, Column, Frame, list_h5ad, read_10x, read_frame, read_matrix,
+    CellColumns, Column, Frame, list_h5ad, read_10x, read_frame, read_matrix, read_names,
 };
-use scoria_core::source::{Axis, Container};
+use scoria_core::source::{
+    Axis, Container, Csc, Scratch, create_stage, gene_blocks, stage_cells, transpose,
+};
+use scoria_core::{Error, Monitor, Result, pool};
 use std::path::Path;
 
 /// "h5ad", "10x" or neither.
@@ -27,13 +30,57 @@ fn rust_kind_of_file(path: &str) -> Robj {
 
 /// @noRd
 #[extendr]
-fn rust_open_matrix(path: &str, kind: &str, matrix: &str) -> Robj {
+fn rust_open_matrix(file: List) -> Robj {
     report(|| {
-        let source = open_file(Path::new(path), kind, matrix)?;
+        let source = Place::of(&Named::of(file))?.open()?;
         Ok(list!(
             shape = [source.genes() as i32, source.cells() as i32],
             by_cell = source.axis() == Axis::Cells
         ))
+    })
+}
+
+/// Makes a scratch file of all genes and cells of a file.
+/// @noRd
+#[extendr]
+fn rust_transpose(file: List, scratch: &str, options: List, progress: Function) -> Robj {
+    report(|| {
+        let (file, options) = (Named::of(file), Named::of(options));
+        let (place, key) = (Place::of(&file)?, file.text("key")?);
+        let memory = options.number("memory")? as usize;
+        let pool = pool(options.whole("threads")?)?;
+        let monitor = Monitor::new();
+        listen(&progress, &monitor, || {
+            let source = place.open()?;
+            pool.install(|| transpose(&*source, Path::new(scratch), key, memory, &monitor))?;
+            Ok(())
+        })
+    })
+}
+
+/// Is there a scratch file of this key?
+/// @noRd
+#[extendr]
+fn rust_has_scratch(scratch: &str, key: &str) -> Robj {
+    report(|| Ok(Scratch::open(Path::new(scratch), key)?.is_some()))
+}
+
+/// Adds the cells of a dgCMatrix to a file, which is made with the first of them.
+/// @noRd
+#[extendr]
+fn rust_stage(path: &str, block: Robj, first: bool) -> Robj {
+    report(|| {
+        let path = Path::new(path);
+        if first {
+            create_stage(path)?;
+        }
+        let held = Held::of(&block)?;
+        match held.counts()? {
+            Counts::Memory { dim, offsets, rows, values } => {
+                stage_cells(path, &Csc::new(dim[0] as usize, offsets, rows, values)?)
+            }
+            Counts::File { .. } => Err(Error::Sparse("not a dgCMatrix")),
+        }
     })
 }
 
@@ -60,11 +107,7 @@ fn rust_read_10x(path: &str, genome: &str) -> Robj {
     report(|| {
         let genome = Some(genome).filter(|genome| !genome.is_empty());
         let found = read_10x(&Container::open(Path::new(path))?.file, genome)?;
-        Ok(list!(
-            group = found.group,
-            cells = as_list(found.cells)?,
-            genes = as_list(found.genes)?
-        ))
+        Ok(list!(group = found.group, cells = as_list(found.cells)?, genes = as_list(found.genes)?))
     })
 }
 
@@ -81,6 +124,35 @@ fn rust_read_cell_columns(path: &str, name: &str) -> Robj {
             i = cells.into_iter().map(|cell| cell as i32).collect::<Vec<_>>(),
             x = values
         ))
+    })
+}
+
+/// @noRd
+#[extendr]
+fn rust_read_names(path: &str, name: &str) -> Robj {
+    report(|| read_names(&Container::open(Path::new(path))?.file, name))
+}
+
+/// Counts of few genes, as a matrix of cells x genes.
+/// @noRd
+#[extendr]
+fn rust_collect_genes(counts: Robj) -> Robj {
+    report(|| {
+        let held = Held::of(&counts)?;
+        let (mut starts, mut cells, mut values) = (vec![0], vec![], vec![]);
+        held.counts()?.with(&pool(1)?, |source| {
+            for block in gene_blocks(source, usize::MAX)? {
+                let block = block?;
+                for gene in block.genes() {
+                    let gene = block.gene(gene);
+                    cells.extend(gene.cells.iter().map(|&cell| cell as i32));
+                    values.extend_from_slice(gene.counts);
+                    starts.push(cells.len() as i32);
+                }
+            }
+            Ok(())
+        })?;
+        Ok(list!(p = starts, i = cells, x = values))
     })
 }
 
@@ -120,8 +192,13 @@ extendr_module! {
     mod files;
     fn rust_kind_of_file;
     fn rust_open_matrix;
+    fn rust_transpose;
+    fn rust_has_scratch;
+    fn rust_stage;
     fn rust_list_h5ad;
     fn rust_read_frame;
     fn rust_read_10x;
     fn rust_read_cell_columns;
+    fn rust_read_names;
+    fn rust_collect_genes;
 }

@@ -2,6 +2,7 @@ use super::hdf5::{Array, Buffers, Container};
 use super::{Axis, Entries, RANGE_ENTRIES, Room, Source, cut};
 use crate::Result;
 use std::ops::Range;
+use std::path::Path;
 
 /// A compressed sparse matrix in a file: `indptr`, `indices` and `data`, as AnnData, 10x
 /// Genomics and HDF5Array write them.
@@ -14,6 +15,20 @@ pub struct Compressed {
     starts: Vec<u64>,
     indices: Array,
     data: Array,
+}
+
+/// The matrix in a group of a file that says nothing else of it.
+///
+/// # Errors
+/// As [`Compressed::open`], and where the file is none of HDF5.
+pub fn open_compressed(
+    path: &Path,
+    group: &str,
+    axis: Axis,
+    genes: usize,
+    cells: usize,
+) -> Result<Compressed> {
+    Compressed::open(&Container::open(path)?, group, axis, genes, cells)
 }
 
 impl Compressed {

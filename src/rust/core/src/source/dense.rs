@@ -2,6 +2,7 @@ use super::hdf5::{Array, Container};
 use super::{Axis, Entries, RANGE_ENTRIES, Room, Source};
 use crate::Result;
 use std::ops::Range;
+use std::path::Path;
 
 /// A dense matrix in a file, of cells x genes as AnnData writes it (which R sees as genes
 /// x cells).
@@ -12,6 +13,14 @@ pub struct Dense {
 
 /// Values of a row that are read at once, whatever else: 128 MB.
 const WIDEST: usize = 1 << 24;
+
+/// A dataset of cells x genes of any HDF5 file.
+///
+/// # Errors
+/// As [`Dense::open`], and where the file is none of HDF5.
+pub fn open_dense(path: &Path, name: &str) -> Result<Dense> {
+    Dense::open(&Container::open(path)?, name)
+}
 
 impl Dense {
     /// # Errors

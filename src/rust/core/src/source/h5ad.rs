@@ -35,14 +35,6 @@ fn check_anndata(container: &Container) -> Result<()> {
     }
 }
 
-/// A matrix of cells x genes of any HDF5 file, in one of AnnData's encodings.
-///
-/// # Errors
-/// As [`open_h5ad`].
-pub fn open_hdf5(path: &Path, matrix: &str) -> Result<Box<dyn Source + Send>> {
-    open_matrix(&Container::open(path)?, matrix)
-}
-
 fn open_matrix(container: &Container, name: &str) -> Result<Box<dyn Source + Send>> {
     if container.file.dataset(name).is_ok() {
         return Ok(Box::new(Dense::open(container, name)?));

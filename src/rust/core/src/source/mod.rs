@@ -7,27 +7,29 @@ mod compressed;
 mod csc;
 mod dense;
 mod divided;
+pub mod frame;
 mod h5ad;
 mod hdf5;
-pub mod frame;
 mod pieces;
 mod scratch;
 mod selected;
 mod simulate;
+mod stage;
 mod tenx;
 
 pub use blocks::{GeneBlock, GeneCounts, gene_blocks};
 pub use checks::{CountKind, Summary, check_counts, summarise};
-pub use compressed::Compressed;
+pub use compressed::{Compressed, open_compressed};
 pub use csc::Csc;
-pub use dense::Dense;
+pub use dense::{Dense, open_dense};
 pub use divided::Divided;
-pub use h5ad::{open_h5ad, open_hdf5};
+pub use h5ad::open_h5ad;
 pub use hdf5::{Container, while_library_rests};
 pub use pieces::{Piece, for_each_piece};
 pub use scratch::{Scratch, ScratchWriter, transpose};
 pub use selected::Selected;
 pub use simulate::{SimulatedCounts, Simulation, simulate_counts};
+pub use stage::{GROUP, create_stage, stage_cells};
 pub use tenx::open_10x;
 
 use crate::Result;
@@ -120,7 +122,12 @@ impl<'a> Entries<'a> {
         (&self.indices[span.clone()], &self.values[span])
     }
 
-    /// Those of all of them, one after the other.
+    /// The genes (or cells) of all of them, one after the other.
+    pub fn indices(&self) -> &'a [u32] {
+        self.indices
+    }
+
+    /// The values of all of them, one after the other.
     pub fn values(&self) -> &'a [f64] {
         self.values
     }
