@@ -22,6 +22,10 @@ rust_read_screen <- function(path, column, from, to) .Call(wrap__rust_read_scree
 #' @noRd
 rust_estimate_dispersions <- function(counts, design, offset, threads, progress) .Call(wrap__rust_estimate_dispersions, counts, design, offset, threads, progress)
 
+#' Groups are counted from zero; negative for cells that are in none.
+#' @noRd
+rust_test_groups <- function(counts, group, options, progress) .Call(wrap__rust_test_groups, counts, group, options, progress)
+
 #' @noRd
 rust_simulate_counts <- function(options, threads, progress) .Call(wrap__rust_simulate_counts, options, threads, progress)
 # nolint end

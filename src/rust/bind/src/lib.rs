@@ -6,6 +6,7 @@ mod input;
 mod fit_models;
 mod fit_screen;
 mod dispersions;
+mod test_groups;
 mod simulate;
 
 use extendr_api::prelude::*;
@@ -15,5 +16,6 @@ extendr_module! {
     use fit_models;
     use fit_screen;
     use dispersions;
+    use test_groups;
     use simulate;
 }

@@ -43,21 +43,21 @@ impl<'a> Comparison<'a> {
         match self.groups.against() {
             Against::Control => {
                 let control = own[tested];
-                own[..tested]
-                    .iter()
-                    .enumerate()
-                    .for_each(|(group, own)| found(self.pair(group, own, &control, levels)));
+                for group in 0..tested {
+                    found(self.pair(group, &own[group], &control, levels));
+                }
             }
             Against::Rest => {
                 // What comes after each, so that nothing has to be subtracted.
-                let mut after = vec![Sample::default(); tested];
-                for group in (1..tested).rev() {
-                    after[group - 1] = after[group].with(own[group]);
+                let mut after = vec![Sample::default(); own.len()];
+                for class in (1..own.len()).rev() {
+                    after[class - 1] = after[class].with(own[class]);
                 }
                 let mut before = Sample::default();
-                for (group, own) in own.iter().enumerate() {
-                    found(self.pair(group, own, &before.with(after[group]), levels));
-                    before = before.with(*own);
+                for group in 0..tested {
+                    let other = before.with(after[group]);
+                    found(self.pair(group, &own[group], &other, levels));
+                    before = before.with(own[group]);
                 }
             }
         }

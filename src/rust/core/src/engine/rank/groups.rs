@@ -11,16 +11,18 @@ pub(super) const MOST_CLASSES: usize = 1 << 24;
 pub enum Against {
     /// The cells of one more class, which is not tested.
     Control,
-    /// The cells of all other groups.
+    /// All other cells that have a class.
     Rest,
 }
 
 /// The class of every cell: a group that is tested, counted from zero; the number of
-/// groups, for control cells; or [`NO_GROUP`].
+/// such groups, for cells that they are compared with; or [`NO_GROUP`].
 #[derive(Clone, Debug)]
 pub struct Groups<'a> {
     of: &'a [u32],
+    /// Of the groups, and of the class that is not tested, if there is one.
     sizes: Vec<usize>,
+    tested: usize,
     against: Against,
     cells: usize,
 }
@@ -30,7 +32,7 @@ impl<'a> Groups<'a> {
     /// Where a class is out of range, or a group or what it is compared with has no
     /// cell.
     pub fn new(of: &'a [u32], tested: usize, against: Against) -> Result<Self> {
-        let mut sizes = vec![0; tested + usize::from(against == Against::Control)];
+        let mut sizes = vec![0; tested + 1];
         if sizes.len() >= MOST_CLASSES {
             let what = "groups (fewer are expected)";
             return Err(Error::Shape { what, found: sizes.len(), expected: MOST_CLASSES });
@@ -47,6 +49,9 @@ impl<'a> Groups<'a> {
                 }
             }
         }
+        if against == Against::Rest && sizes[tested] == 0 {
+            sizes.pop();
+        }
         if sizes.contains(&0) {
             let found = sizes.iter().filter(|size| **size > 0).count();
             return Err(Error::Shape { what: "groups with cells", found, expected: sizes.len() });
@@ -55,7 +60,7 @@ impl<'a> Groups<'a> {
             return Err(Error::Shape { what: "groups", found: sizes.len(), expected: 2 });
         }
         let cells = sizes.iter().sum();
-        Ok(Self { of, sizes, against, cells })
+        Ok(Self { of, sizes, tested, against, cells })
     }
 
     pub fn of(&self) -> &'a [u32] {
@@ -71,7 +76,7 @@ impl<'a> Groups<'a> {
     }
 
     pub fn tested(&self) -> usize {
-        self.classes() - usize::from(self.against == Against::Control)
+        self.tested
     }
 
     pub fn size(&self, class: usize) -> usize {
