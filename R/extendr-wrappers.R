@@ -60,6 +60,10 @@ rust_read_names <- function(path, name) .Call(wrap__rust_read_names, path, name)
 #' @noRd
 rust_collect_genes <- function(counts) .Call(wrap__rust_collect_genes, counts)
 
+#' Groups are counted from zero; negative for cells that are in none.
+#' @noRd
+rust_test_groups <- function(counts, group, options, progress) .Call(wrap__rust_test_groups, counts, group, options, progress)
+
 #' @noRd
 rust_simulate_counts <- function(options, threads, progress) .Call(wrap__rust_simulate_counts, options, threads, progress)
 # nolint end

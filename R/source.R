@@ -9,7 +9,7 @@
 
 as_source <- function(x, assay = NULL, cell_metadata = NULL,
                       gene_metadata = NULL, reduction_method = "UMAP",
-                      threads = 1L, arg = rlang::caller_arg(x),
+                      threads = 1L, complete = TRUE, arg = rlang::caller_arg(x),
                       call = caller_env()) {
   if (inherits(x, "scoria_source")) {
     source <- read_file_source(x, assay, cell_metadata, gene_metadata, arg, call)
@@ -36,24 +36,25 @@ as_source <- function(x, assay = NULL, cell_metadata = NULL,
       "source", call
     )
   }
-  complete_source(source, threads)
+  source$threads <- threads
+  if (complete) source <- complete_source(source)
+  source$genes$gene_id <- gene_names(source$counts)
+  source
 }
 
 # What monocle3 adds: how many cells express each gene, and, for formulas, how
 # many genes each cell expresses.
-complete_source <- function(source, threads) {
-  source$threads <- threads
+complete_source <- function(source) {
   wanted <- is.null(source$genes$num_cells_expressed) ||
     is.null(source$cells$num_genes_expressed)
   if (wanted) {
-    summary <- rust_value(rust_summarise(source$counts, threads))
+    summary <- rust_value(rust_summarise(source$counts, source$threads))
     source$totals <- summary$totals
     source$genes$num_cells_expressed <-
       source$genes$num_cells_expressed %||% summary$cells_expressing
     source$cells$num_genes_expressed <-
       source$cells$num_genes_expressed %||% summary$genes_expressed
   }
-  source$genes$gene_id <- gene_names(source$counts)
   source
 }
 

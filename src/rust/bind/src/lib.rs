@@ -8,6 +8,7 @@ mod fit_models;
 mod fit_screen;
 mod dispersions;
 mod files;
+mod test_groups;
 mod simulate;
 
 use extendr_api::prelude::*;
@@ -18,5 +19,6 @@ extendr_module! {
     use fit_screen;
     use dispersions;
     use files;
+    use test_groups;
     use simulate;
 }

@@ -24,6 +24,8 @@ pub enum Error {
         .limit / 1_000_000, .needed.div_ceil(1_000_000)
     )]
     Memory { needed: usize, limit: usize },
+    #[error("all values are whole numbers: they are no logarithms of 1 + x")]
+    NotLogarithms,
     #[error("no gene has a dispersion above {least}: there is nothing to fit a trend to")]
     NoDispersion { least: f64 },
     #[error("could not start {0} threads")]
@@ -58,6 +60,7 @@ impl Error {
             Error::NotFinite { .. } => "not_finite",
             Error::Argument { .. } => "argument",
             Error::Memory { .. } => "memory_limit",
+            Error::NotLogarithms => "scale",
             Error::NoDispersion { .. } => "dispersions",
             Error::Threads(_) => "threads",
             Error::InputFile { .. } => "input_file",

@@ -14,6 +14,16 @@ pub enum CountKind {
     Finite,
 }
 
+impl CountKind {
+    pub(crate) fn allows(self, values: &[f64]) -> bool {
+        match self {
+            CountKind::Whole => values.iter().all(|&v| is_whole(v)),
+            CountKind::NonNegative => values.iter().all(|&v| v >= 0.0 && v.is_finite()),
+            CountKind::Finite => values.iter().all(|v| v.is_finite()),
+        }
+    }
+}
+
 /// Looks at every stored count, with the threads of the current pool.
 ///
 /// # Errors

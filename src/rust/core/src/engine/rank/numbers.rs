@@ -1,0 +1,140 @@
+use super::Job;
+use super::budget::Budget;
+use super::fill::fill;
+use super::groups::NO_GROUP;
+use super::measure::Factors;
+use super::moments::Moments;
+use super::options::Scale;
+use super::whole::cut;
+use crate::result::GroupTable;
+use crate::source::{Axis, CountKind, check_counts, for_each_piece, gene_blocks};
+use crate::{Error, Result};
+use rayon::prelude::*;
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Values that are held at a time, gene by gene: 100 MB.
+const CAPACITY: usize = 8 << 20;
+
+/// Bytes that a value takes: its cell and itself; and in a thread, while those of a
+/// gene are sorted and arranged.
+const HELD: usize = 12;
+const SORTED: usize = 48;
+
+/// Values that need not be whole, or are not once they are divided.
+pub(super) fn compare_numbers(job: &Job, table: &mut GroupTable) -> Result<()> {
+    let cells = job.source.cells();
+    let factors = Factors::of(job.source, &job.options.normalise)?;
+    let budget = Budget::new(job, factors.bytes());
+    let check = Check::of(job);
+    if job.source.axis() == Axis::Cells && !job.options.method.ranks() {
+        let of_gene = job.groups.classes() * size_of::<Moments>();
+        let size = (budget.for_pass(of_gene)? / of_gene).max(1);
+        let genes = job.source.genes();
+        for from in (0..genes).step_by(size) {
+            sum(job, table, from..(from + size).min(genes), &factors, &check)?;
+        }
+    } else {
+        let sorting = SORTED * cells * rayon::current_num_threads();
+        let bytes = budget.for_pass(HELD * cells + sorting)? - sorting;
+        sort(job, table, CAPACITY.min(bytes / HELD), &factors, &check)?;
+    }
+    check.logarithms()
+}
+
+/// The moments of some genes, in one pass over the cells.
+fn sum(
+    job: &Job,
+    table: &mut GroupTable,
+    genes: Range<usize>,
+    factors: &Factors,
+    check: &Check,
+) -> Result<()> {
+    let groups = job.groups;
+    let ranges: Vec<Range<usize>> = cut(&genes, 2 * rayon::current_num_threads()).collect();
+    let mut parts: Vec<(Range<usize>, Vec<Moments>)> = ranges
+        .into_iter()
+        .map(|part| (part.clone(), vec![Moments::default(); part.len() * groups.classes()]))
+        .collect();
+    for_each_piece(job.source, |piece| {
+        job.monitor.check()?;
+        parts.par_iter_mut().with_max_len(1).try_for_each(|(part, moments)| {
+            for (cell, genes, values) in piece.cells_within(part.clone()) {
+                check.look(values)?;
+                let class = groups.of()[cell];
+                if class == NO_GROUP {
+                    continue;
+                }
+                let of_class = &mut moments[class as usize * part.len()..][..part.len()];
+                for (&gene, &value) in genes.iter().zip(values).filter(|(_, v)| **v != 0.0) {
+                    let (tested, level) = job.measure.see(factors.scale(cell, value));
+                    of_class[gene as usize - part.start].add(tested, level);
+                }
+            }
+            Ok(())
+        })
+    })?;
+    fill(job, table, genes, |gene, workspace| {
+        let (part, moments) = &parts[parts.partition_point(|(part, _)| part.end <= gene)];
+        for (class, to) in workspace.moments.iter_mut().enumerate() {
+            *to = moments[class * part.len() + gene - part.start];
+        }
+        Ok(())
+    })
+}
+
+/// Gene by gene: its values are sorted once, for all groups.
+fn sort(
+    job: &Job,
+    table: &mut GroupTable,
+    capacity: usize,
+    factors: &Factors,
+    check: &Check,
+) -> Result<()> {
+    for block in gene_blocks(job.source, capacity)? {
+        let block = block?;
+        fill(job, table, block.genes(), |gene, workspace| {
+            check.look(block.gene(gene).counts)?;
+            let levels = job.options.method.ranks().then_some(&mut workspace.levels);
+            let moments = &mut workspace.moments;
+            let gene = block.gene(gene);
+            workspace.entries.describe(gene, job, factors, moments, levels);
+            Ok(())
+        })?;
+    }
+    Ok(())
+}
+
+/// Whether values are what they are said to be, found while they are read.
+struct Check<'a> {
+    job: &'a Job<'a>,
+    kind: CountKind,
+    /// Whether some value is not whole, or none is above one.
+    fractional: AtomicBool,
+}
+
+impl<'a> Check<'a> {
+    fn of(job: &'a Job<'a>) -> Self {
+        let kind = match job.options.scale {
+            Scale::Counts => CountKind::Whole,
+            Scale::Linear => CountKind::NonNegative,
+            Scale::Log1p => CountKind::Finite,
+        };
+        Self { job, kind, fractional: AtomicBool::new(job.options.scale != Scale::Log1p) }
+    }
+
+    /// The error is of the first wrong value of all, not of the first that was met.
+    fn look(&self, values: &[f64]) -> Result<()> {
+        if !self.kind.allows(values) {
+            check_counts(self.job.source, self.kind)?;
+        }
+        if !self.fractional.load(Relaxed) && !CountKind::Whole.allows(values) {
+            self.fractional.store(true, Relaxed);
+        }
+        Ok(())
+    }
+
+    fn logarithms(&self) -> Result<()> {
+        if self.fractional.load(Relaxed) { Ok(()) } else { Err(Error::NotLogarithms) }
+    }
+}
