@@ -1,3 +1,4 @@
+use super::compressed::MOST;
 use super::hdf5::{Array, Container};
 use super::{Axis, Entries, RANGE_ENTRIES, Room, Source};
 use crate::Result;
@@ -27,7 +28,7 @@ impl Dense {
     /// Where it is not a matrix of numbers.
     pub fn open(container: &Container, name: &str) -> Result<Self> {
         let array = Array::open(container, name, 2)?;
-        match array.shape()[1] > WIDEST || array.shape()[0] > u32::MAX as usize {
+        match array.shape()[1] > WIDEST || array.shape()[0] > MOST {
             true => Err(array.refused("it has more rows or columns than can be read")),
             false => Ok(Self { array }),
         }

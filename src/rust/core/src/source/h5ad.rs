@@ -1,5 +1,6 @@
 //! The matrices of AnnData's files, of cells x genes, in every encoding so far.
 
+use super::compressed::MOST;
 use super::hdf5::{Container, shape_attribute, text_attribute};
 use super::{Axis, Compressed, Dense, Source};
 use crate::{Error, Result};
@@ -62,7 +63,7 @@ fn open_matrix(container: &Container, name: &str) -> Result<Box<dyn Source + Sen
     };
     let shape = shape_attribute(&group, "shape").or(shape_attribute(&group, "h5sparse_shape"));
     let [cells, genes] = shape.ok_or_else(|| refused("it does not say its shape".into()))?;
-    if cells.max(genes) >= u32::MAX as usize {
+    if cells.max(genes) > MOST {
         return Err(refused(format!("its shape, {cells} x {genes}, is beyond what can be read")));
     }
     let axis = if format == "csr" { Axis::Cells } else { Axis::Genes };

@@ -1,6 +1,7 @@
 //! The matrices of 10x Genomics' files, and of those that HDF5Array writes alike: genes x
 //! cells by column.
 
+use super::compressed::MOST;
 use super::hdf5::{Array, Container};
 use super::{Axis, Compressed};
 use crate::Result;
@@ -19,7 +20,7 @@ pub fn open_10x(path: &Path, group: &str) -> Result<Compressed> {
     let &[genes, cells] = shape.offsets()?.as_slice() else {
         return Err(shape.refused("it does not hold two numbers"));
     };
-    if genes.max(cells) >= u64::from(u32::MAX) {
+    if genes.max(cells) > MOST as u64 {
         return Err(shape.refused(format!("{genes} x {cells} is beyond what can be read")));
     }
     Compressed::open(&container, group, Axis::Cells, genes as usize, cells as usize)

@@ -33,7 +33,7 @@ pub fn read_chunk(dataset: &Dataset, offset: &[u64], most: u64, out: &mut Vec<u8
         if failed || size == 0 || size > most {
             return None;
         }
-        out.clear();
+        // What it is filled up with is overwritten.
         out.resize(usize::try_from(size).ok()?, 0);
         let mut skipped = 0;
         // SAFETY: as above; `out` has the bytes that the chunk is stored in, and nobody

@@ -78,12 +78,11 @@ impl Number {
         Ok(())
     }
 
-    /// Adds the whole numbers in `bytes` to `out`; those that do not fit are
-    /// `u32::MAX`, which is out of any range.
+    /// Adds the whole numbers in `bytes` to `out`. Those that are negative, or beyond 32
+    /// bits, are above `i32::MAX`: no matrix has so many rows or columns.
     pub fn indices(self, bytes: &[u8], out: &mut Vec<u32>) {
-        let narrow = |v: u64| u32::try_from(v).unwrap_or(u32::MAX);
-        let signed = |v: i64| u32::try_from(v).unwrap_or(u32::MAX);
-        self.each(bytes, out, signed, narrow, |_| u32::MAX);
+        let signed = |v: i64| if v > i64::from(i32::MAX) { u32::MAX } else { v.max(-1) as u32 };
+        self.each(bytes, out, signed, |v| u32::try_from(v).unwrap_or(u32::MAX), |_| u32::MAX);
     }
 
     /// Adds the whole numbers in `bytes` to `out`; negative ones are `u64::MAX`.
