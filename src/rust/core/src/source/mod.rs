@@ -4,6 +4,7 @@
 mod blocks;
 mod checks;
 mod csc;
+mod mtx;
 mod pieces;
 mod scratch;
 mod selected;
@@ -12,6 +13,7 @@ mod simulate;
 pub use blocks::{GeneBlock, GeneCounts, gene_blocks};
 pub use checks::{CountKind, Summary, check_counts, summarise};
 pub use csc::Csc;
+pub use mtx::{Features, MtxFiles, find_mtx, read_mtx};
 pub use pieces::{Piece, for_each_piece};
 pub use scratch::{Scratch, ScratchWriter, transpose};
 pub use selected::Selected;
