@@ -39,7 +39,7 @@ find_guides <- function(x, name) {
 guides_in_file <- function(x, name) {
   guides <- x$guides[[name]]
   if (is.null(x$features)) {
-    path <- x$counts$path
+    path <- x$counts$original
     columns <- rust_value(rust_read_cell_columns(path, guides))
     names <- columns$names %||% names_in_uns(path, name, length(columns$p) - 1)
     about <- list()

@@ -22,6 +22,8 @@
 #'   Capture"`, can be named as `perturbation` of [fit_screen()].
 #' @param memory_limit The most memory that reading a text file may take: see
 #'   [fit_screen()]. Default `NULL`: 1 GB.
+#' @param threads Number of threads; `NULL` (default) for the option
+#'   `scoria.threads`, or else one.
 #' @param verbose Say what is done? Default `TRUE`.
 #'
 #' @section What is read:
@@ -94,6 +96,40 @@ open_10x_h5 <- function(path, group = NULL, feature_type = "Gene Expression",
   with_features(counts, features, feature_type, verbose)
 }
 
+#' @rdname open_h5ad
+#' @export
+open_mtx <- function(path, feature_type = "Gene Expression", memory_limit = NULL,
+                     threads = NULL, verbose = TRUE) {
+  path <- check_path(path)
+  check_flag(verbose, "verbose", rlang::current_env())
+  found <- rust_value(rust_find_mtx(path))
+  key <- file_key(found$matrix, "mtx", "mtx")
+  scratch <- file.path(scratch_folder(), paste0(key, ".scratch"))
+  if (!rust_value(rust_has_scratch(scratch, key))) {
+    if (verbose) {
+      cli::cli_inform(c(
+        "{.file {found$matrix}} is text: it is read once, into a file that can be
+         read by gene.",
+        i = "{.file {scratch}} is used again until the original changes."
+      ))
+    }
+    rust_value(rust_read_mtx(
+      path, scratch, key,
+      list(
+        memory = scratch_memory(parse_memory(memory_limit)),
+        threads = resolve_threads(threads)
+      ),
+      progress_bar("Reading text", NA, verbose && rlang::is_interactive())
+    ))
+  }
+  counts <- file_counts(
+    found$matrix, "mtx", "mtx", list(found$ids, found$barcodes), scratch = scratch
+  )
+  features <- list(name = found$names)
+  if (any(nzchar(found$types))) features$feature_type <- found$types
+  with_features(counts, features, feature_type, verbose)
+}
+
 # Of all features, those of one type are genes; the others are guides.
 with_features <- function(counts, features, feature_type, verbose,
                           call = caller_env()) {
@@ -105,7 +141,7 @@ with_features <- function(counts, features, feature_type, verbose,
     genes <- which(types %in% feature_type)
     if (length(genes) == 0) {
       scoria_abort(
-        "{.file {counts$path}} has no feature of the type {.val {feature_type}},
+        "{.file {counts$original}} has no feature of the type {.val {feature_type}},
          but {.val {unique(types)}}.",
         c("feature_type", "argument"), call
       )
@@ -215,6 +251,8 @@ as_columns <- function(frame) {
 #
 # Where they are, and which of them: what Rust opens. A list of
 #   path, kind, matrix   as Rust's Place takes them
+#   original             the file that they come from: path, or what a scratch file
+#                        was made of
 #   key                  tells the file as it is now from others
 #   by_cell              is it stored by cell?
 #   shape                numbers of genes and cells
@@ -223,8 +261,10 @@ as_columns <- function(frame) {
 
 # `shape` is that of the names, or of who else knows.
 file_counts <- function(path, kind, matrix, names, shape = lengths(names),
-                        call = caller_env()) {
+                        scratch = NULL, call = caller_env()) {
   place <- list(path = path, kind = kind, matrix = matrix, shape = shape)
+  key <- file_key(path, kind, matrix)
+  if (!is.null(scratch)) place <- scratch_place(scratch, key, shape)
   found <- rust_value(rust_open_matrix(place), call)
   if (!identical(found$shape, shape)) {
     scoria_abort(c(
@@ -235,7 +275,7 @@ file_counts <- function(path, kind, matrix, names, shape = lengths(names),
   }
   structure(
     c(place, list(
-      key = file_key(path, kind, matrix), by_cell = found$by_cell, names = names
+      key = key, original = path, by_cell = found$by_cell, names = names
     )),
     class = "scoria_counts"
   )
@@ -282,7 +322,7 @@ dimnames.scoria_counts <- function(x) {
 print.scoria_counts <- function(x, ...) {
   cli::cli_text(
     "{.cls scoria_counts} {nrow(x)} gene{?s} x {ncol(x)} cell{?s}, stored by
-     {if (x$by_cell) 'cell' else 'gene'} in {.file {x$path}}"
+     {if (x$by_cell) 'cell' else 'gene'} in {.file {x$original}}"
   )
   invisible(x)
 }
@@ -301,7 +341,7 @@ print.scoria_source <- function(x, ...) {
   }
   cli::cli_text(
     "{.cls scoria_source} {nrow(x)} gene{?s} x {ncol(x)} cell{?s} in
-     {.file {basename(x$counts$path)}}"
+     {.file {basename(x$counts$original)}}"
   )
   cli::cli_bullets(c(
     "*" = "counts: {.field {x$counts$matrix}}, stored by

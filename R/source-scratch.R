@@ -14,7 +14,7 @@ by_gene <- function(counts, threads, memory_limit = NULL,
   scratch <- file.path(scratch_folder(call), paste0(counts$key, ".scratch"))
   if (!rust_value(rust_has_scratch(scratch, counts$key), call)) {
     cli::cli_inform(c(
-      "{.file {basename(counts$path)}} is stored by cell, and models need genes: it
+      "{.file {basename(counts$original)}} is stored by cell, and models need genes: it
        is turned round once.",
       i = "Into {.file {scratch}}, which is used again until the original changes."
     ))
@@ -29,9 +29,14 @@ by_gene <- function(counts, threads, memory_limit = NULL,
 }
 
 in_scratch <- function(counts, scratch) {
-  counts[c("path", "kind", "matrix")] <- list(scratch, "scratch", counts$key)
+  place <- scratch_place(scratch, counts$key, counts$shape)
+  counts[names(place)] <- place
   counts$by_cell <- FALSE
   counts
+}
+
+scratch_place <- function(scratch, key, shape) {
+  list(path = scratch, kind = "scratch", matrix = key, shape = shape)
 }
 
 scratch_folder <- function(call = caller_env()) {
@@ -60,7 +65,8 @@ delayed_counts <- function(x, call = caller_env()) {
     place <- list(path = stage_blocks(x, call), kind = "by cell", matrix = "counts")
   }
   file_counts(
-    normalizePath(place$path), place$kind, place$matrix, dimnames(x), dim(x), call
+    normalizePath(place$path), place$kind, place$matrix, dimnames(x), dim(x),
+    call = call
   )
 }
 

@@ -8,7 +8,8 @@ use scoria_core::source::frame::{
     CellColumns, Column, Frame, list_h5ad, read_10x, read_frame, read_matrix, read_names,
 };
 use scoria_core::source::{
-    Axis, Container, Csc, Scratch, create_stage, gene_blocks, stage_cells, transpose,
+    Axis, Container, Csc, Features, Scratch, create_stage, find_mtx, gene_blocks, read_mtx,
+    stage_cells, transpose,
 };
 use scoria_core::{Error, Monitor, Result, pool};
 use std::path::Path;
@@ -58,6 +59,41 @@ fn rust_transpose(file: List, scratch: &str, options: List, progress: Function) 
     })
 }
 
+/// What the files of a folder, or beside a matrix, name.
+/// @noRd
+#[extendr]
+fn rust_find_mtx(path: &str) -> Robj {
+    report(|| {
+        let files = find_mtx(Path::new(path))?;
+        let Features { ids, names, types } = files.read_features()?;
+        let texts = |texts| Ok::<_, Error>(Robj::from(without_nul(&files.features, texts)?));
+        Ok(list!(
+            matrix = files.matrix.to_string_lossy().into_owned(),
+            barcodes = without_nul(&files.barcodes, files.read_barcodes()?)?,
+            ids = texts(ids)?,
+            names = texts(names)?,
+            types = texts(types)?
+        ))
+    })
+}
+
+/// Makes a scratch file of a matrix in a text file.
+/// @noRd
+#[extendr]
+fn rust_read_mtx(path: &str, scratch: &str, key: &str, options: List, progress: Function) -> Robj {
+    report(|| {
+        let options = Named::of(options);
+        let memory = options.number("memory")? as usize;
+        let pool = pool(options.whole("threads")?)?;
+        let monitor = Monitor::new();
+        listen(&progress, &monitor, || {
+            let files = find_mtx(Path::new(path))?;
+            pool.install(|| read_mtx(&files, Path::new(scratch), key, memory, &monitor))?;
+            Ok(())
+        })
+    })
+}
+
 /// Is there a scratch file of this key?
 /// @noRd
 #[extendr]
@@ -98,7 +134,10 @@ fn rust_list_h5ad(path: &str) -> Robj {
 /// @noRd
 #[extendr]
 fn rust_read_frame(path: &str, name: &str) -> Robj {
-    report(|| as_list(read_frame(&Container::open(Path::new(path))?.file, name)?))
+    report(|| {
+        let path = Path::new(path);
+        as_list(path, read_frame(&Container::open(path)?.file, name)?)
+    })
 }
 
 /// @noRd
@@ -106,8 +145,13 @@ fn rust_read_frame(path: &str, name: &str) -> Robj {
 fn rust_read_10x(path: &str, genome: &str) -> Robj {
     report(|| {
         let genome = Some(genome).filter(|genome| !genome.is_empty());
-        let found = read_10x(&Container::open(Path::new(path))?.file, genome)?;
-        Ok(list!(group = found.group, cells = as_list(found.cells)?, genes = as_list(found.genes)?))
+        let path = Path::new(path);
+        let found = read_10x(&Container::open(path)?.file, genome)?;
+        Ok(list!(
+            group = found.group,
+            cells = as_list(path, found.cells)?,
+            genes = as_list(path, found.genes)?
+        ))
     })
 }
 
@@ -130,7 +174,10 @@ fn rust_read_cell_columns(path: &str, name: &str) -> Robj {
 /// @noRd
 #[extendr]
 fn rust_read_names(path: &str, name: &str) -> Robj {
-    report(|| read_names(&Container::open(Path::new(path))?.file, name))
+    report(|| {
+        let path = Path::new(path);
+        without_nul(path, read_names(&Container::open(path)?.file, name)?)
+    })
 }
 
 /// Counts of few genes, as a matrix of cells x genes.
@@ -156,10 +203,24 @@ fn rust_collect_genes(counts: Robj) -> Robj {
     })
 }
 
-fn as_list(frame: Frame) -> Result<List> {
+/// R ends texts at a zero byte, and would be left in disarray by one.
+fn without_nul(path: &Path, texts: Vec<String>) -> Result<Vec<String>> {
+    match texts.iter().find(|text| text.contains('\0')) {
+        None => Ok(texts),
+        Some(text) => Err(Error::InputFile {
+            path: path.to_owned(),
+            reason: format!("it has a zero byte within the text {text:?}"),
+        }),
+    }
+}
+
+fn as_list(path: &Path, frame: Frame) -> Result<List> {
     let Frame { index, columns, skipped } = frame;
-    let (names, columns): (Vec<String>, Vec<Robj>) =
-        columns.into_iter().map(|(name, column)| (name, as_robj(column))).unzip();
+    let index = without_nul(path, index)?;
+    let columns: Result<Vec<(String, Robj)>> =
+        columns.into_iter().map(|(name, column)| Ok((name, as_robj(path, column)?))).collect();
+    let (names, columns): (Vec<String>, Vec<Robj>) = columns?.into_iter().unzip();
+    let names = without_nul(path, names)?;
     let (skipped, reasons): (Vec<_>, Vec<_>) =
         skipped.into_iter().map(|skipped| (skipped.column, skipped.reason)).unzip();
     Ok(list!(
@@ -171,13 +232,17 @@ fn as_list(frame: Frame) -> Result<List> {
     ))
 }
 
-fn as_robj(column: Column) -> Robj {
-    match column {
+fn as_robj(path: &Path, column: Column) -> Result<Robj> {
+    Ok(match column {
         Column::Integers(values) => values.into_iter().collect_robj(),
         Column::Doubles(values) => values.into(),
         Column::Logicals(values) => values.into_iter().collect_robj(),
-        Column::Text(values) => values.into_iter().collect_robj(),
+        Column::Text(values) => {
+            without_nul(path, values.iter().flatten().cloned().collect())?;
+            values.into_iter().collect_robj()
+        }
         Column::Factor { codes, levels, ordered } => {
+            let levels = without_nul(path, levels)?;
             let codes = codes.into_iter().map(|code| code.map(|code| code as i32 + 1));
             let mut factor = codes.collect_robj();
             factor.set_attrib("levels", levels).expect("a vector takes an attribute");
@@ -185,7 +250,7 @@ fn as_robj(column: Column) -> Robj {
             factor.set_class(class).expect("integers take a class");
             factor
         }
-    }
+    })
 }
 
 extendr_module! {
@@ -193,6 +258,8 @@ extendr_module! {
     fn rust_kind_of_file;
     fn rust_open_matrix;
     fn rust_transpose;
+    fn rust_find_mtx;
+    fn rust_read_mtx;
     fn rust_has_scratch;
     fn rust_stage;
     fn rust_list_h5ad;
