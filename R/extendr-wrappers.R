@@ -33,6 +33,14 @@ rust_open_matrix <- function(file) .Call(wrap__rust_open_matrix, file)
 #' @noRd
 rust_transpose <- function(file, scratch, options, progress) .Call(wrap__rust_transpose, file, scratch, options, progress)
 
+#' What the files of a folder, or beside a matrix, name.
+#' @noRd
+rust_find_mtx <- function(path) .Call(wrap__rust_find_mtx, path)
+
+#' Makes a scratch file of a matrix in a text file.
+#' @noRd
+rust_read_mtx <- function(path, scratch, key, options, progress) .Call(wrap__rust_read_mtx, path, scratch, key, options, progress)
+
 #' Is there a scratch file of this key?
 #' @noRd
 rust_has_scratch <- function(scratch, key) .Call(wrap__rust_has_scratch, scratch, key)

@@ -5,7 +5,8 @@ use extendr_api::prelude::*;
 use rayon::ThreadPool;
 use scoria_core::result::Part;
 use scoria_core::source::{
-    Axis, Csc, Divided, Scratch, Selected, Source, open_10x, open_compressed, open_dense, open_h5ad,
+    Axis, Csc, Divided, Library, Scratch, Selected, Source, open_10x, open_compressed, open_dense,
+    open_h5ad,
 };
 use scoria_core::{Error, Result};
 use std::path::Path;
@@ -74,42 +75,21 @@ pub enum Counts<'a> {
     },
 }
 
-impl Counts<'_> {
-    /// Opens the counts and hands them to `job`, within the threads of a pool.
-    pub fn with<T: Send>(
-        self,
-        pool: &ThreadPool,
-        job: impl FnOnce(&dyn Source) -> Result<T> + Send,
-    ) -> Result<T> {
-        pool.install(|| match self {
-            Counts::Memory { dim, offsets, rows, values } => {
-                job(&Csc::new(dim[0] as usize, offsets, rows, values)?)
-            }
-            Counts::File { place, genes, cells, .. } => {
-                let source = place.open()?;
-                match (genes, cells) {
-                    (None, None) => job(&*source),
-                    _ => {
-                        let unsigned = bytemuck::cast_slice::<i32, u32>;
-                        let (genes, cells) = (genes.map(unsigned), cells.map(unsigned));
-                        job(&Selected::new(&*source, genes, cells)?)
-                    }
-                }
-            }
-        })
-    }
+/// Counts that can be read.
+pub struct Opened<'a> {
+    counts: Counts<'a>,
+    /// Of a file.
+    source: Option<Box<dyn Source + Send>>,
+}
 
-    /// The same, each count divided by its cell's size factor where there are such.
-    pub fn with_divided<T: Send>(
-        self,
-        pool: &ThreadPool,
-        size_factors: Option<&[f64]>,
-        job: impl FnOnce(&dyn Source) -> Result<T> + Send,
-    ) -> Result<T> {
-        self.with(pool, |source| match size_factors {
-            None => job(source),
-            Some(size_factors) => job(&Divided::new(source, size_factors)?),
-        })
+impl<'a> Counts<'a> {
+    /// By R's own thread, which is to serve what is read through `library`.
+    pub fn open(self, library: &Library) -> Result<Opened<'a>> {
+        let source = match self {
+            Counts::Memory { .. } => None,
+            Counts::File { place, .. } => Some(place.open(library)?),
+        };
+        Ok(Opened { counts: self, source })
     }
 
     /// What they are made of, to tell them from others.
@@ -123,6 +103,41 @@ impl Counts<'_> {
                 vec![Part::Text(key), selected(genes), selected(cells)]
             }
         }
+    }
+}
+
+impl Opened<'_> {
+    /// Hands the counts to `job`, within the threads of a pool.
+    pub fn with<T: Send>(
+        &self,
+        pool: &ThreadPool,
+        job: impl FnOnce(&dyn Source) -> Result<T> + Send,
+    ) -> Result<T> {
+        pool.install(|| match (self.counts, &self.source) {
+            (Counts::Memory { dim, offsets, rows, values }, _) => {
+                job(&Csc::new(dim[0] as usize, offsets, rows, values)?)
+            }
+            (Counts::File { genes: None, cells: None, .. }, Some(source)) => job(&**source),
+            (Counts::File { genes, cells, .. }, Some(source)) => {
+                let unsigned = bytemuck::cast_slice::<i32, u32>;
+                let (genes, cells) = (genes.map(unsigned), cells.map(unsigned));
+                job(&Selected::new(&**source, genes, cells)?)
+            }
+            (Counts::File { .. }, None) => Err(Error::Sparse("the counts are not open")),
+        })
+    }
+
+    /// The same, each count divided by its cell's size factor where there are such.
+    pub fn with_divided<T: Send>(
+        &self,
+        pool: &ThreadPool,
+        size_factors: Option<&[f64]>,
+        job: impl FnOnce(&dyn Source) -> Result<T> + Send,
+    ) -> Result<T> {
+        self.with(pool, |source| match size_factors {
+            None => job(source),
+            Some(size_factors) => job(&Divided::new(source, size_factors)?),
+        })
     }
 }
 
@@ -147,20 +162,20 @@ impl<'a> Place<'a> {
         })
     }
 
-    pub fn open(self) -> Result<Box<dyn Source + Send>> {
+    pub fn open(self, library: &Library) -> Result<Box<dyn Source + Send>> {
         let Self { path, kind, matrix, shape } = self;
         let compressed = |axis| match shape {
             Some(&[genes, cells]) => {
-                open_compressed(path, matrix, axis, genes as usize, cells as usize)
+                open_compressed(path, matrix, axis, genes as usize, cells as usize, library)
             }
             _ => Err(Named::wrong("shape", "numbers of genes and cells")),
         };
         Ok(match kind {
-            "h5ad" => open_h5ad(path, matrix)?,
-            "10x" => Box::new(open_10x(path, matrix)?),
+            "h5ad" => open_h5ad(path, matrix, library)?,
+            "10x" => Box::new(open_10x(path, matrix, library)?),
             "by cell" => Box::new(compressed(Axis::Cells)?),
             "by gene" => Box::new(compressed(Axis::Genes)?),
-            "dense" => Box::new(open_dense(path, matrix)?),
+            "dense" => Box::new(open_dense(path, matrix, library)?),
             "scratch" => match Scratch::open(path, matrix)? {
                 Some(scratch) => Box::new(scratch),
                 None => return Err(gone(path)),

@@ -1,7 +1,7 @@
 //! Generalised linear models of every gene, for `fit_models()`.
 
 use crate::counts::Held;
-use crate::guard::{listen, report};
+use crate::guard::{Listener, report};
 use crate::input::Named;
 use extendr_api::prelude::*;
 use scoria_core::design::Design;
@@ -25,13 +25,15 @@ fn rust_fit_models(
         let pool = pool(named.whole("threads")?)?;
         let held = Held::of(&counts)?;
         let counts = held.counts()?;
+        let listener = Listener::new();
+        let opened = counts.open(&listener.library())?;
         let size_factors = named.doubles_or_none("divide")?;
         let monitor = Monitor::new();
         let columns = design.data();
-        let (design, table) = listen(&progress, &monitor, || {
+        let (design, table) = listener.run(Some(&progress), &monitor, || {
             let design = Design::new(columns, offset)?;
             let fit = |source: &dyn Source| fit_genes(source, &design, &options, &monitor);
-            let table = counts.with_divided(&pool, size_factors, fit)?;
+            let table = opened.with_divided(&pool, size_factors, fit)?;
             Ok((design, table))
         })?;
         Ok(as_list(&design, &table))
@@ -43,7 +45,10 @@ fn rust_fit_models(
 fn rust_summarise(counts: Robj, threads: i32) -> Robj {
     report(|| {
         let pool = pool(threads as usize)?;
-        let summary = Held::of(&counts)?.counts()?.with(&pool, summarise)?;
+        let held = Held::of(&counts)?;
+        let listener = Listener::new();
+        let opened = held.counts()?.open(&listener.library())?;
+        let summary = listener.run(None, &Monitor::new(), || opened.with(&pool, summarise))?;
         Ok(list!(
             cells_expressing = summary.cells_expressing,
             genes_expressed = summary.genes_expressed,

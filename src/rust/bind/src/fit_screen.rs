@@ -1,7 +1,7 @@
 //! Every gene against every perturbation, for `fit_screen()`.
 
 use crate::counts::{Counts, Held};
-use crate::guard::{listen, report};
+use crate::guard::{Listener, report};
 use crate::input::Named;
 use extendr_api::prelude::*;
 use scoria_core::design::Membership;
@@ -27,6 +27,8 @@ fn rust_fit_screen(counts: Robj, screen: List, options: List, progress: Function
         let pool = pool(named.whole("threads")?)?;
         let held = Held::of(&counts)?;
         let counts = held.counts()?;
+        let listener = Listener::new();
+        let opened = counts.open(&listener.library())?;
         let (design, offset) = (screen.doubles("design")?, screen.doubles("offset")?);
         let offsets = screen.integers("perturbation_p")?;
         let membership =
@@ -64,22 +66,26 @@ fn rust_fit_screen(counts: Robj, screen: List, options: List, progress: Function
                 description: named.bytes("description")?.to_vec(),
             }),
         };
+        let compare = || Comparison::new(design, offset, &membership, &reference, strata);
+        let comparison = pool.install(compare)?;
+        // By this thread, as everything that needs HDF5's library.
+        let mut file = output.as_ref().map(Output::open).transpose()?;
         let monitor = Monitor::new();
-        let block = listen(&progress, &monitor, || {
-            counts.with(&pool, |source| {
-                let comparison = Comparison::new(design, offset, &membership, &reference, strata)?;
+        let block = listener.run(Some(&progress), &monitor, || {
+            opened.with(&pool, |source| {
                 let fit = |sink: &mut dyn ScreenSink| {
                     fit_screen(source, &comparison, pairs, &options, &monitor, sink)
                 };
-                let Some(output) = &output else {
+                let Some(file) = &mut file else {
                     let mut block = ScreenBlock::default();
                     return fit(&mut block).map(|()| Some(block));
                 };
-                let mut file = output.open()?;
-                fit(&mut file)?;
-                file.finish().map(|()| None)
+                fit(file).map(|()| None)
             })
         })?;
+        if let Some(file) = file {
+            file.finish()?;
+        }
         let seconds = start.elapsed().as_secs_f64();
         Ok(match (block, output) {
             (Some(block), _) => list!(

@@ -1,6 +1,6 @@
 //! Simulated counts for `simulate_screen()`.
 
-use crate::guard::{listen, report};
+use crate::guard::{Listener, report};
 use crate::input::Named;
 use extendr_api::prelude::*;
 use scoria_core::source::{Simulation, simulate_counts};
@@ -26,7 +26,8 @@ fn rust_simulate_counts(options: List, threads: i32, progress: Function) -> Robj
             threads: threads as usize,
         };
         let monitor = Monitor::new();
-        let counts = listen(&progress, &monitor, || simulate_counts(&simulation, &monitor))?;
+        let job = || simulate_counts(&simulation, &monitor);
+        let counts = Listener::new().run(Some(&progress), &monitor, job)?;
         Ok(list!(p = counts.offsets, i = counts.rows, x = counts.values))
     })
 }

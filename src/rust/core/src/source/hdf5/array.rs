@@ -1,5 +1,4 @@
 use super::Container;
-use super::chunk::read_chunk;
 use super::filters::{Filter, TIGHTEST, unpack};
 use super::number::Number;
 use crate::{Error, Result};
@@ -7,6 +6,7 @@ use hdf5_metno as hdf5;
 use hdf5_metno::dataset::Layout;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A dataset of numbers, of one or two dimensions.
@@ -15,7 +15,7 @@ pub struct Array {
     /// No other array of this process has it.
     id: u64,
     container: Container,
-    dataset: hdf5::Dataset,
+    dataset: Arc<hdf5::Dataset>,
     name: String,
     number: Number,
     shape: Vec<usize>,
@@ -76,7 +76,7 @@ impl Array {
             number,
             storage: Storage::Empty,
             shape,
-            dataset,
+            dataset: Arc::new(dataset),
         };
         array.storage = array.find_storage()?;
         Ok(array)
@@ -295,7 +295,8 @@ impl Array {
         }
         buffers.unpacked = None;
         let Buffers { stored, spare, .. } = buffers;
-        let skipped = read_chunk(&self.dataset, offset, self.container.len, stored);
+        let skipped =
+            self.container.library.read_chunk(&self.dataset, offset, self.container.len, stored);
         let skipped = skipped.ok_or_else(|| {
             self.refused(format!("the chunk at {offset:?} is damaged, or was never written"))
         })?;

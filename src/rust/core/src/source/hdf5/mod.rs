@@ -6,10 +6,12 @@ mod array;
 mod attribute;
 mod chunk;
 mod filters;
+mod library;
 mod number;
 
 pub use array::{Array, Buffers};
 pub use attribute::{shape_attribute, text_attribute};
+pub use library::{Library, Request};
 
 use crate::{Error, Result};
 use hdf5_metno as hdf5;
@@ -24,12 +26,15 @@ pub struct Container {
     bytes: Arc<fs::File>,
     len: u64,
     path: PathBuf,
+    library: Library,
 }
 
 impl Container {
+    /// What is read of it later goes through `library`; what is opened does not.
+    ///
     /// # Errors
     /// [`Error::InputFile`] where there is no file, or none of HDF5.
-    pub fn open(path: &Path) -> Result<Self> {
+    pub fn open(path: &Path, library: &Library) -> Result<Self> {
         let refused = |reason: String| Error::InputFile { path: path.to_owned(), reason };
         let bytes = fs::File::open(path).map_err(|error| refused(error.to_string()))?;
         let found = bytes.metadata().map_err(|error| refused(error.to_string()))?;
@@ -41,7 +46,8 @@ impl Container {
         if file.userblock() != 0 {
             return Err(refused("it does not begin with HDF5, but with a user block".into()));
         }
-        Ok(Self { file, bytes: Arc::new(bytes), len: found.len(), path: path.to_owned() })
+        let (bytes, len, path) = (Arc::new(bytes), found.len(), path.to_owned());
+        Ok(Self { file, bytes, len, path, library: library.clone() })
     }
 
     pub fn path(&self) -> &Path {
@@ -59,10 +65,4 @@ impl Container {
     pub fn group(&self, name: &str) -> Result<hdf5::Group> {
         self.file.group(name).map_err(|_| self.refused(name, "there is no such group"))
     }
-}
-
-/// Runs what may use HDF5 without going through this crate (R, and its packages), while
-/// no thread of ours is in the library: it is not made for two at a time.
-pub fn while_library_rests<T>(job: impl FnOnce() -> T) -> T {
-    hdf5::sync::sync(job)
 }
