@@ -5,6 +5,7 @@ mod guard;
 mod input;
 mod fit_models;
 mod fit_screen;
+mod h5ad_result;
 mod dispersions;
 mod simulate;
 
@@ -14,6 +15,7 @@ extendr_module! {
     mod scoria;
     use fit_models;
     use fit_screen;
+    use h5ad_result;
     use dispersions;
     use simulate;
 }
