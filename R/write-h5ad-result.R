@@ -315,10 +315,11 @@ write_screen_pairs <- function(fit, layers, write) {
   }
 }
 
-# Over the genes of each perturbation, shown or not.
+# Over the genes of each perturbation, shown or not. A file, which has pairs gene by
+# gene, is read through for each block of perturbations: there are few.
 write_adjusted <- function(fit, layer, adjust, write) {
   store <- fit$store
-  at_once <- max(1, 16 * pairs_at_a_time() %/% max(1, store$n_genes))
+  at_once <- max(1, 4 * pairs_at_a_time() %/% max(1, store$n_genes))
   for (k in split(seq_len(ncol(fit)), (seq_len(ncol(fit)) - 1) %/% at_once)) {
     perturbations <- fit$shown$perturbations[k]
     ids <- pair_ids(store, fit$shown$genes, perturbations)
