@@ -20,6 +20,20 @@ rust_open_screen <- function(path) .Call(wrap__rust_open_screen, path)
 rust_read_screen <- function(path, column, from, to) .Call(wrap__rust_read_screen, path, column, from, to)
 
 #' @noRd
+rust_create_h5ad <- function(path, layout, overwrite) .Call(wrap__rust_create_h5ad, path, layout, overwrite)
+
+#' Layers, groups and genes are counted from one; the last of a part is in it.
+#' @noRd
+rust_write_h5ad <- function(writer, layer, groups, genes, values) .Call(wrap__rust_write_h5ad, writer, layer, groups, genes, values)
+
+#' @noRd
+rust_finish_h5ad <- function(writer) .Call(wrap__rust_finish_h5ad, writer)
+
+#' Does nothing once it is finished.
+#' @noRd
+rust_discard_h5ad <- function(writer) .Call(wrap__rust_discard_h5ad, writer)
+
+#' @noRd
 rust_estimate_dispersions <- function(counts, design, offset, threads, progress) .Call(wrap__rust_estimate_dispersions, counts, design, offset, threads, progress)
 
 #' "h5ad", "10x" or neither.

@@ -10,7 +10,9 @@
 #'   wrote it was cut off or still runs, it has the genes that are done, with a
 #'   message; adjusted p-values then are over these.
 #' @section Errors:
-#' `scoria_error_output`: there is no such file; others where it holds no screen.
+#' `scoria_error_output`: there is no such file; `scoria_error_output_file`: it is
+#' not one that [fit_screen()] wrote, or is damaged; `scoria_error_output_access`:
+#' it cannot be read.
 #' @examples
 #' if (requireNamespace("SingleCellExperiment", quietly = TRUE)) {
 #'   screen <- simulate_screen(

@@ -4,6 +4,9 @@
 #   tools/setup.sh test    that, and what the tests and checks need
 set -eu
 PATH="$PATH:$HOME/.cargo/bin"
+# With anndata and scanpy, to read back what is written for them; the program of
+# scanpy's comes last.
+python="$HOME/.cache/scoria/python"
 
 programs="R:r-base-dev cc:r-base-dev pkg-config:pkg-config"
 cran="cli generics rlang Matrix tibble ggplot2 SeuratObject"
@@ -47,6 +50,11 @@ packages_of_missing_libraries() {
   fi | tr '[:upper:]' '[:lower:]' | sed "s/^/$prefix/"
 }
 
+# Python's own way of making an environment comes in a package of its own.
+package_of_missing_venv() {
+  [ -x "$python/bin/scanpy" ] || python3 -c 'import ensurepip, venv' 2>/dev/null || echo python3-venv
+}
+
 command -v cargo >/dev/null ||
   fail "scoria is written in Rust: install cargo first (https://rustup.rs)."
 
@@ -55,6 +63,7 @@ command -v cargo >/dev/null ||
 missing=$(
   packages_of_missing_programs $programs
   package_of_missing_hdf5
+  [ "$1" = demo ] || package_of_missing_venv
   packages_of_missing_libraries r-cran- $cran
   packages_of_missing_libraries r-bioc- $bioc
 )
@@ -82,4 +91,11 @@ fi
 
 if [ "$1" = test ] && ! cargo nextest --version >/dev/null 2>&1; then
   cargo install --locked cargo-nextest
+fi
+
+# Unless the tests are told of another.
+if [ "$1" = test ] && [ -z "${SCORIA_PYTHON:-}" ] && [ ! -x "$python/bin/scanpy" ]; then
+  rm -rf "$python"
+  python3 -m venv "$python"
+  "$python/bin/pip" install --quiet --disable-pip-version-check 'anndata>=0.11' 'scanpy>=1.10'
 fi

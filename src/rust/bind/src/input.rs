@@ -63,6 +63,22 @@ impl Named {
         }
     }
 
+    pub fn texts(&self, name: &'static str) -> Result<Vec<String>> {
+        let value = self.0.get(name).and_then(Robj::as_string_vector);
+        value.ok_or(Self::wrong(name, "a character vector"))
+    }
+
+    pub fn list(&self, name: &'static str) -> Result<List> {
+        self.list_or_none(name)?.ok_or(Self::wrong(name, "a list"))
+    }
+
+    pub fn list_or_none(&self, name: &'static str) -> Result<Option<List>> {
+        match self.0.get(name).filter(|value| !value.is_null()) {
+            None => Ok(None),
+            Some(value) => value.as_list().ok_or(Self::wrong(name, "a list")).map(Some),
+        }
+    }
+
     pub fn flag(&self, name: &'static str) -> Result<bool> {
         let value = self.0.get(name).and_then(Robj::as_bool);
         value.ok_or(Self::wrong(name, "TRUE or FALSE"))

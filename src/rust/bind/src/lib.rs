@@ -6,6 +6,7 @@ mod input;
 mod counts;
 mod fit_models;
 mod fit_screen;
+mod h5ad_result;
 mod dispersions;
 mod files;
 mod test_groups;
@@ -17,6 +18,7 @@ extendr_module! {
     mod scoria;
     use fit_models;
     use fit_screen;
+    use h5ad_result;
     use dispersions;
     use files;
     use test_groups;

@@ -1,10 +1,9 @@
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process;
 
+use super::draft::Draft;
 use super::screen_layout::Of;
 use super::screen_structure::Structure;
 use super::{Fingerprint, Layout, ScreenBlock, ScreenSink, UNFITTED};
@@ -43,11 +42,11 @@ impl ScreenFile {
         }
         let draft = Draft::beside(path)?;
         // On closing, HDF5 keeps failures to itself: see whether all is there.
-        let structure = Structure::create(&draft.path, layout, fingerprint, description)
+        let structure = Structure::create(draft.path(), layout, fingerprint, description)
             .map_err(|error| error.to_string())
-            .and_then(|()| Structure::open(&draft.path).map_err(|error| error.to_string()))
-            .map_err(|reason| draft.cause(path, layout, reason))?;
-        let file = open_to_write(&draft.path).map_err(|error| access_error(path, &error))?;
+            .and_then(|()| Structure::open(draft.path()).map_err(|error| error.to_string()))
+            .map_err(|reason| draft.cause(path, bytes_of(layout), reason))?;
+        let file = draft.open().map_err(|error| access_error(path, &error))?;
         lock(&file, path)?;
         let screen = Self { path: path.to_owned(), file, structure, done: 0 };
         screen.prepare().map_err(|error| screen.write_error(&error))?;
@@ -67,7 +66,8 @@ impl ScreenFile {
         if !differs.is_empty() {
             return Err(Error::OutputMismatch { path: path.to_owned(), differs });
         }
-        let file = open_to_write(path).map_err(|error| access_error(path, &error))?;
+        let file = OpenOptions::new().read(true).write(true).open(path);
+        let file = file.map_err(|error| access_error(path, &error))?;
         lock(&file, path)?;
         let done = genes_done(&file, path, &structure)?;
         let screen = Self { path: path.to_owned(), file, structure, done };
@@ -164,67 +164,8 @@ pub(super) fn genes_done(file: &File, path: &Path, structure: &Structure) -> Res
     Err(Error::OutputFile { path: path.to_owned(), reason })
 }
 
-/// A file under another name, until its structure is whole; removed if it never
-/// becomes so.
-struct Draft {
-    path: PathBuf,
-}
-
-impl Draft {
-    /// Fails as the file itself would, and with the system's own words.
-    fn beside(path: &Path) -> Result<Self> {
-        let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
-        name.push(format!(".{}.draft", process::id()));
-        let draft = Self { path: path.with_file_name(name) };
-        File::create(&draft.path).map_err(|error| access_error(path, &error))?;
-        fs::remove_file(&draft.path).map_err(|error| access_error(path, &error))?;
-        Ok(draft)
-    }
-
-    /// Why it could not be made. HDF5 does not tell a full disk from other failures;
-    /// the system does.
-    fn cause(&self, path: &Path, layout: &Layout, reason: String) -> Error {
-        let needed = (layout.columns())
-            .map(|column| (layout.entries(column) * column.kind.size()) as u64)
-            .sum::<u64>()
-            .max(1);
-        match File::create(&self.path).and_then(|file| reserve(&file, needed)) {
-            Err(cause) => write_error(path, needed, &cause),
-            Ok(()) => Error::OutputAccess { path: path.to_owned(), reason },
-        }
-    }
-
-    /// Gives it the name, unless a file has that by now.
-    fn publish(self, path: &Path) -> Result<()> {
-        match fs::hard_link(&self.path, path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                return Err(Error::OutputExists { path: path.to_owned() });
-            }
-            // A file system without links.
-            Err(_) => fs::rename(&self.path, path),
-            Ok(()) => fs::remove_file(&self.path),
-        }
-        .and_then(|()| File::open(folder_of(path))?.sync_all())
-        .map_err(|error| access_error(path, &error))
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        // After publish() it is gone already.
-        let _ = fs::remove_file(&self.path);
-    }
-}
-
-fn folder_of(path: &Path) -> &Path {
-    match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    }
-}
-
-fn open_to_write(path: &Path) -> io::Result<File> {
-    OpenOptions::new().read(true).write(true).open(path)
+fn bytes_of(layout: &Layout) -> u64 {
+    layout.columns().map(|column| (layout.entries(column) * column.kind.size()) as u64).sum()
 }
 
 fn differences(layout: &Layout, fingerprint: &Fingerprint, found: &Structure) -> Vec<String> {
@@ -243,6 +184,6 @@ fn differences(layout: &Layout, fingerprint: &Fingerprint, found: &Structure) ->
     names
 }
 
-fn check_shape(what: &'static str, found: usize, expected: usize) -> Result<()> {
+pub(super) fn check_shape(what: &'static str, found: usize, expected: usize) -> Result<()> {
     if found == expected { Ok(()) } else { Err(Error::Shape { what, found, expected }) }
 }

@@ -190,3 +190,14 @@ fn what_is_more_than_the_file_holds_takes_no_memory() {
     obs.new_dataset::<VarLenUnicode>().chunk(64).shape(MANY).create("x").unwrap();
     assert_refused(&fixture, "obs/x", &reason(MANY));
 }
+
+#[test]
+fn values_that_were_never_written_are_not_made_up() {
+    let (fixture, obs) = Fixture::with_obs(&["x"]);
+    let dataset = obs.new_dataset::<f64>().chunk(2).shape(3).create("x").unwrap();
+    dataset.write_slice(&[1.0, 2.0], 0..2).unwrap();
+    assert_refused(&fixture, "obs/x", "some of its values were never written");
+    dataset.write_slice(&[3.0], 2..3).unwrap();
+    drop(dataset);
+    fixture.column();
+}

@@ -222,11 +222,21 @@ fn check(dataset: &Dataset) -> std::result::Result<Vec<usize>, String> {
     let stored = dataset.storage_size().min(dataset.file().map_err(damaged)?.size());
     let most = if chunk.is_some() { stored.saturating_mul(TIGHTEST) } else { stored };
     let fits = |shape: &[usize]| bytes(shape).is_some_and(|bytes| bytes <= most);
-    let empty = bytes(&shape) == Some(0);
-    if empty || fits(&shape) && chunk.is_none_or(|chunk| fits(&chunk)) {
+    if bytes(&shape) == Some(0) {
         return Ok(shape);
     }
-    Err(format!("it claims to have the shape {shape:?}, which is more than the file holds"))
+    if !fits(&shape) || chunk.as_ref().is_some_and(|chunk| !fits(chunk)) {
+        let claim = format!("it claims to have the shape {shape:?}");
+        return Err(format!("{claim}, which is more than the file holds"));
+    }
+    // HDF5 fills in for what is missing, or leaves memory as it was.
+    if let Some(chunk) = chunk {
+        let needed = shape.iter().zip(&chunk).map(|(&extent, &side)| extent.div_ceil(side.max(1)));
+        if dataset.num_chunks() != Some(needed.product()) {
+            return Err("some of its values were never written".to_owned());
+        }
+    }
+    Ok(shape)
 }
 
 /// HDF5 has no logicals: they are enumerations, of any size.
