@@ -182,21 +182,23 @@ read_filter <- function(filter, call = caller_env()) {
     return(unname(numbers))
   }
   numbers[] <- 0
-  if (identical(filter, "none")) {
-    return(unname(numbers))
+  if (!identical(filter, "none")) {
+    check_filter(filter, names(numbers), call)
+    numbers[names(filter)] <- as.double(filter)
   }
-  given <- if (is.list(filter)) unlist(filter) else filter
-  valid <- is.numeric(given) && rlang::is_named(given) && !anyNA(given) &&
-    all(names(given) %in% names(numbers)) && !anyDuplicated(names(given))
+  unname(numbers)
+}
+
+check_filter <- function(filter, names, call) {
+  valid <- is.numeric(filter) && rlang::is_named(filter) && !anyNA(filter) &&
+    all(names(filter) %in% names) && !anyDuplicated(names(filter))
   if (!valid) {
     scoria_abort(
       "{.arg filter} must be {.val none}, {.val crispyx}, or numbers with names among
-       {.val {names(numbers)}}.",
+       {.val {names}}.",
       c("filter", "argument"), call
     )
   }
-  numbers[names(given)] <- given
-  unname(numbers)
 }
 
 check_number <- function(value, arg, least = -Inf, above = -Inf, call = caller_env()) {

@@ -19,7 +19,7 @@ fn main() -> Result<()> {
 
     // Geometric counts; the means are spread over three decades.
     let means: Vec<f64> =
-        (0..genes).map(|_| (0.0045f64.ln() + 6.9 * rng.random::<f64>()).exp()).collect();
+        (0..genes).map(|_| (0.0015f64.ln() + 6.9 * rng.random::<f64>()).exp()).collect();
     let above: Vec<f64> = means.iter().map(|mean| mean / (1.0 + mean)).collect();
     let (mut offsets, mut rows, mut counts) = (vec![0], vec![], vec![]);
     for _ in 0..cells {

@@ -1,13 +1,13 @@
 use scoria_core::engine::rank::*;
 use scoria_core::source::frame::{Column, read_frame};
-use scoria_core::source::{Container, open_h5ad, summarise};
+use scoria_core::source::{Container, Library, open_h5ad, summarise};
 use scoria_core::{Monitor, Result, pool};
 use std::path::Path;
 use std::time::Instant;
 fn main() -> Result<()> {
     let a: Vec<String> = std::env::args().collect();
     let path = Path::new(&a[1]);
-    let frame = read_frame(&Container::open(path)?.file, "obs")?;
+    let frame = read_frame(&Container::open(path, &Library::default())?.file, "obs")?;
     let (codes, levels) = frame
         .columns
         .iter()
@@ -32,7 +32,7 @@ fn main() -> Result<()> {
         })
         .collect();
     let groups = Groups::new(&class, n as usize, Against::Control)?;
-    let source = open_h5ad(path, "X")?;
+    let source = open_h5ad(path, "X", &Library::default())?;
     let method = match a[2].as_str() {
         "t" => Method::T { equal_variance: false },
         "anderson" => Method::Anderson,

@@ -98,19 +98,20 @@ impl Sums {
 /// of Scholz and Stephens' table 2 for two samples, by least squares; from 0.25, which
 /// is all that is known of larger ones, to 0.001.
 fn p_value(statistic: f64) -> f64 {
-    let [lowest, .., highest] = CRITICAL;
-    if statistic < lowest {
+    if statistic < LOWEST {
         return 0.25;
     }
-    if statistic > highest {
+    if statistic > HIGHEST {
         return 0.001;
     }
     let [constant, linear, square] = PARABOLA;
     (constant + statistic * (linear + statistic * square)).exp()
 }
 
-/// At 25, 10, 5, 2.5, 1, 0.5 and 0.1 %.
-const CRITICAL: [f64; 7] = [0.325, 1.226, 1.961, 2.718, 3.752, 4.592, 6.546];
+/// The critical values at 25 % and at 0.1 %.
+const LOWEST: f64 = 0.325;
+const HIGHEST: f64 = 6.546;
 
-/// `numpy.polyfit(CRITICAL, log(levels), 2)`, the constant first.
+/// By `numpy.polyfit()`, from 0.325, 1.226, 1.961, 2.718, 3.752, 4.592, 6.546 at 25, 10,
+/// 5, 2.5, 1, 0.5 and 0.1 %; the constant first.
 const PARABOLA: [f64; 3] = [-1.077770279820484, -1.0082265644652515, 0.01819809457411147];

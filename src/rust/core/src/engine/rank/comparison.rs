@@ -43,8 +43,8 @@ impl<'a> Comparison<'a> {
         match self.groups.against() {
             Against::Control => {
                 let control = own[tested];
-                for group in 0..tested {
-                    found(self.pair(group, &own[group], &control, levels));
+                for (group, own) in own[..tested].iter().enumerate() {
+                    found(self.pair(group, own, &control, levels));
                 }
             }
             Against::Rest => {
@@ -54,10 +54,9 @@ impl<'a> Comparison<'a> {
                     after[class - 1] = after[class].with(own[class]);
                 }
                 let mut before = Sample::default();
-                for group in 0..tested {
-                    let other = before.with(after[group]);
-                    found(self.pair(group, &own[group], &other, levels));
-                    before = before.with(own[group]);
+                for (group, (own, after)) in own[..tested].iter().zip(&after).enumerate() {
+                    found(self.pair(group, own, &before.with(*after), levels));
+                    before = before.with(*own);
                 }
             }
         }

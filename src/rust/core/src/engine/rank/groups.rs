@@ -1,4 +1,6 @@
+use crate::source::Piece;
 use crate::{Error, Result};
+use std::ops::Range;
 
 /// The class of a cell that is in no group: it plays no part.
 pub const NO_GROUP: u32 = u32::MAX;
@@ -25,6 +27,15 @@ pub struct Groups<'a> {
     tested: usize,
     against: Against,
     cells: usize,
+}
+
+/// A cell's entries in some genes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cell<'p> {
+    pub class: u32,
+    pub cell: usize,
+    pub genes: &'p [u32],
+    pub values: &'p [f64],
 }
 
 impl<'a> Groups<'a> {
@@ -89,6 +100,18 @@ impl<'a> Groups<'a> {
             Against::Control => self.sizes[self.tested()],
             Against::Rest => self.cells - self.sizes[group],
         }
+    }
+
+    /// The cells of a piece, with some genes' entries: class after class, so that a
+    /// class's part of a table stays at hand; in order within each. Those in no group
+    /// are the last.
+    pub(super) fn by_class<'p>(&self, piece: &Piece<'p>, genes: Range<usize>) -> Vec<Cell<'p>> {
+        let cells = piece.cells_within(genes);
+        let mut cells: Vec<Cell> = cells
+            .map(|(cell, genes, values)| Cell { class: self.of[cell], cell, genes, values })
+            .collect();
+        cells.sort_by_key(|cell| cell.class);
+        cells
     }
 
     /// Whether the cells of a class are, or may be, in the reference of a group.

@@ -1,7 +1,7 @@
 use super::Job;
 use super::budget::Budget;
 use super::fill::fill;
-use super::groups::NO_GROUP;
+use super::groups::{Cell, NO_GROUP};
 use super::measure::Factors;
 use super::moments::Moments;
 use super::options::Scale;
@@ -20,6 +20,9 @@ const CAPACITY: usize = 8 << 20;
 /// gene are sorted and arranged.
 const HELD: usize = 12;
 const SORTED: usize = 48;
+
+/// Most counts are below this: their logarithms are taken once a cell.
+const SMALL: usize = 4;
 
 /// Values that need not be whole, or are not once they are divided.
 pub(super) fn compare_numbers(job: &Job, table: &mut GroupTable) -> Result<()> {
@@ -59,15 +62,18 @@ fn sum(
     for_each_piece(job.source, |piece| {
         job.monitor.check()?;
         parts.par_iter_mut().with_max_len(1).try_for_each(|(part, moments)| {
-            for (cell, genes, values) in piece.cells_within(part.clone()) {
+            for Cell { class, cell, genes, values } in groups.by_class(piece, part.clone()) {
                 check.look(values)?;
-                let class = groups.of()[cell];
                 if class == NO_GROUP {
                     continue;
                 }
                 let of_class = &mut moments[class as usize * part.len()..][..part.len()];
+                let see = |value: f64| job.measure.see(factors.scale(cell, value));
+                let small: [(f64, f64); SMALL] = std::array::from_fn(|value| see(value as f64));
                 for (&gene, &value) in genes.iter().zip(values).filter(|(_, v)| **v != 0.0) {
-                    let (tested, level) = job.measure.see(factors.scale(cell, value));
+                    let whole = value as u32;
+                    let is_small = (whole as usize) < SMALL && f64::from(whole) == value;
+                    let (tested, level) = if is_small { small[whole as usize] } else { see(value) };
                     of_class[gene as usize - part.start].add(tested, level);
                 }
             }
@@ -109,7 +115,7 @@ fn sort(
 struct Check<'a> {
     job: &'a Job<'a>,
     kind: CountKind,
-    /// Whether some value is not whole, or none is above one.
+    /// Whether some value is not whole, or need not be looked for.
     fractional: AtomicBool,
 }
 

@@ -1,7 +1,8 @@
-use super::groups::Groups;
+use super::groups::{Groups, NO_GROUP};
 use super::levels::Levels;
 use super::measure::Measure;
 use super::moments::Moments;
+use crate::source::CountKind;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -48,18 +49,24 @@ impl Tally {
         self.large.iter().map(|large| size_of::<u64>() * large.capacity()).sum()
     }
 
-    /// One cell's counts. False where one is no whole number from 0 on, or too large.
+    /// One cell's counts, which are not kept if it is in no group. False where one is no whole number from 0 on, or too large.
     #[inline(always)]
     pub fn add(&mut self, class: u32, genes: &[u32], counts: &[f64]) -> bool {
+        if class == NO_GROUP {
+            return CountKind::Whole.allows(counts);
+        }
         let of_class = &mut self.slots[class as usize * self.genes.len()..][..self.genes.len()];
         let mut valid = true;
         for (&gene, &count) in genes.iter().zip(counts) {
             let gene = gene as usize - self.genes.start;
-            let whole = count as u64;
-            valid &= whole as f64 == count && count < MOST;
-            if (1..=SLOTS as u64).contains(&whole) {
-                of_class[gene][whole as usize] += 1;
-            } else if whole > 0 {
+            // Converted to 32 bits in an instruction or two, to 64 in many.
+            let small = count as u32;
+            let exact = f64::from(small) == count;
+            if exact && (1..=SLOTS as u32).contains(&small) {
+                of_class[gene][small as usize] += 1;
+            } else if count != 0.0 {
+                let whole = count as u64;
+                valid &= whole as f64 == count && count < MOST;
                 of_class[gene][0] += 1;
                 self.large[gene].push((whole << CLASS_BITS) | u64::from(class));
             }

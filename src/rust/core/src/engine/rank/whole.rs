@@ -1,7 +1,6 @@
 use super::Job;
 use super::budget::Budget;
 use super::fill::fill;
-use super::groups::NO_GROUP;
 use super::tally::Tally;
 use crate::result::GroupTable;
 use crate::source::{Axis, CountKind, Source, check_counts, for_each_piece, gene_blocks};
@@ -40,7 +39,7 @@ fn by_gene(job: &Job, table: &mut GroupTable, budget: Budget) -> Result<()> {
             let counts = block.gene(gene);
             for (&cell, &count) in counts.cells.iter().zip(counts.counts) {
                 let class = groups.of()[cell as usize];
-                if class != NO_GROUP && !tally.add(class, &[gene as u32], &[count]) {
+                if !tally.add(class, &[gene as u32], &[count]) {
                     return Err(refuse(job.source));
                 }
             }
@@ -89,14 +88,11 @@ fn count(job: &Job, genes: Range<usize>, bytes: usize) -> Result<Option<Vec<Tall
         if !fits {
             return Ok(());
         }
-        let valid = parts.par_iter_mut().with_max_len(1).map(|tally| {
-            let cells = piece.cells_within(tally.genes());
-            let in_groups = cells.filter(|(cell, ..)| groups.of()[*cell] != NO_GROUP);
-            in_groups.fold(true, |valid, (cell, genes, counts)| {
-                tally.add(groups.of()[cell], genes, counts) && valid
-            })
+        let valid = parts.par_iter_mut().with_max_len(1).all(|tally| {
+            let cells = groups.by_class(piece, tally.genes());
+            cells.iter().all(|cell| tally.add(cell.class, cell.genes, cell.values))
         });
-        if !valid.reduce(|| true, |one, other| one && other) {
+        if !valid {
             return Err(refuse(job.source));
         }
         let large: usize = parts.iter().map(Tally::large_bytes).sum();

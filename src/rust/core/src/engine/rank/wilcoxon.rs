@@ -3,7 +3,7 @@ use super::groups::Groups;
 use super::levels::Levels;
 use super::options::Exact;
 use crate::{Error, Result};
-use statrs::function::erf::erfc;
+use libm::erfc;
 
 /// As R's `wilcox.test()`.
 const AUTO_BELOW: usize = 50;
