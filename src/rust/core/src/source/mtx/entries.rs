@@ -1,9 +1,10 @@
 use super::head::{Head, is_skipped};
+use super::quoted;
 use super::text::Block;
 use rayon::prelude::*;
 
-/// A number of so many digits is the same as an `f64`.
-const EXACT_DIGITS: usize = 15;
+/// A number of so many digits fits into 64 bits.
+const WORD_DIGITS: usize = 19;
 
 /// What is given to a thread at least.
 const SHARE_BYTES: usize = 1 << 16;
@@ -87,7 +88,7 @@ fn usual_entry<'a>(text: &'a [u8], head: &Head) -> Option<(Entry, &'a [u8])> {
     is_inside.then(|| (((row - 1) as u32, (column - 1) as u32, value as f64), text))
 }
 
-/// The number that a text begins with, if it is exact, and the rest.
+/// The number that a text begins with, if it is not too long, and the rest.
 fn digits(text: &[u8]) -> Option<(u64, &[u8])> {
     let mut number = 0_u64;
     let mut count = 0;
@@ -96,7 +97,7 @@ fn digits(text: &[u8]) -> Option<(u64, &[u8])> {
         number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
         count += 1;
     }
-    (1..=EXACT_DIGITS).contains(&count).then(|| (number, &text[count..]))
+    (1..=WORD_DIGITS).contains(&count).then(|| (number, &text[count..]))
 }
 
 /// Reads any line that is allowed, or says what is wrong with it.
@@ -111,7 +112,7 @@ fn any_entry(line: &[u8], head: &Head) -> Result<Entry, String> {
     };
     let value = value.map_or(Ok(1.0), |word| match word.parse::<f64>() {
         Ok(value) if value.is_finite() => Ok(value),
-        _ => Err(format!("the value is {word:?}, must be a finite number")),
+        _ => Err(format!("the value is {}, must be a finite number", quoted(word))),
     });
     Ok((index("row", row, head.rows)?, index("column", column, head.columns)?, value?))
 }
@@ -120,7 +121,7 @@ fn any_entry(line: &[u8], head: &Head) -> Result<Entry, String> {
 fn index(what: &str, word: &str, count: u64) -> Result<u32, String> {
     match word.parse() {
         Ok(index @ 1..) if index <= count => Ok((index - 1) as u32),
-        _ => Err(format!("the {what} is {word:?}, must be from 1 to {count}")),
+        _ => Err(format!("the {what} is {}, must be from 1 to {count}", quoted(word))),
     }
 }
 

@@ -1,5 +1,5 @@
 use super::text::Text;
-use super::{wrong, wrong_line};
+use super::{quoted, wrong, wrong_line};
 use crate::Result;
 
 /// What a MatrixMarket file says before its entries.
@@ -51,8 +51,8 @@ fn has_values(banner: &[u8]) -> std::result::Result<bool, String> {
             .to_owned());
     };
     let is = |what: &str, found: &[u8], expected: &str| {
-        let found = String::from_utf8_lossy(found);
-        Err(format!("its {what} is {found:?}, must be {expected}"))
+        let found = quoted(&String::from_utf8_lossy(found));
+        Err(format!("its {what} is {found}, must be {expected}"))
     };
     match (object, format, field, symmetry) {
         (b"matrix", b"coordinate", b"integer" | b"real", b"general") => Ok(true),

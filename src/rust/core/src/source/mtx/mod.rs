@@ -83,3 +83,11 @@ fn wrong(path: &Path, reason: String) -> Error {
 fn wrong_line(path: &Path, line: u64, reason: &str) -> Error {
     wrong(path, format!("line {line}: {reason}"))
 }
+
+/// A word of a file for a message, if need be its beginning alone.
+fn quoted(word: &str) -> String {
+    match word.char_indices().nth(40) {
+        Some((end, _)) => format!("{:?}...", &word[..end]),
+        None => format!("{word:?}"),
+    }
+}

@@ -1,0 +1,142 @@
+use std::env;
+use std::fs;
+use std::panic::catch_unwind;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::channel;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::ThreadPool;
+use scoria_core::{Result, pool};
+
+use super::memory::{CEILING, Usage};
+use super::mutate::mutate;
+
+/// No case may take longer.
+const HANGS: Duration = Duration::from_secs(5);
+
+/// No message may be longer, in bytes: files are quoted in them.
+const LONG_MESSAGE: usize = 4000;
+
+/// However little time there is.
+const LEAST_CASES: u64 = 100;
+
+/// A reader to try.
+pub struct Target {
+    pub name: &'static str,
+    /// Writes files into an empty folder: valid ones as a rule, odd ones if it likes.
+    pub build: fn(&Path, &mut ChaCha8Rng),
+    /// Reads what is in the folder. Panics where what is read is not what is there.
+    pub run: fn(&Path) -> Result<()>,
+}
+
+enum Outcome {
+    Read,
+    Refused,
+    Failed(String),
+}
+
+/// Runs case after case, until the time is over. Each is determined by the seed and its
+/// number.
+pub fn fuzz(target: &Target) {
+    // They share the account of memory.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+
+    let seconds = number("SCORIA_FUZZ_SECONDS").unwrap_or(2);
+    let seed = number("SCORIA_FUZZ_SEED").unwrap_or(1);
+    let only = number("SCORIA_FUZZ_CASE");
+    let (start, pool) = (Instant::now(), pool(1).unwrap());
+    let (mut read, mut refused, mut most) = (0, 0, 0);
+    for case in only.unwrap_or(0).. {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        random.set_stream(case);
+        let folder = write_case(target, &mut random);
+        let usage = Usage::start();
+        let mut outcome = run(target, &folder, &pool);
+        let bytes = usage.peak();
+        if bytes > CEILING {
+            outcome = Outcome::Failed(format!("took {bytes} bytes of memory"));
+        }
+        match outcome {
+            Outcome::Read => read += 1,
+            Outcome::Refused => refused += 1,
+            Outcome::Failed(how) => panic!("case {case} of seed {seed} {how}: see {folder:?}"),
+        }
+        most = most.max(bytes);
+        let is_over = start.elapsed().as_secs() >= seconds && read + refused >= LEAST_CASES;
+        if is_over || only.is_some() {
+            break;
+        }
+    }
+    println!(
+        "{}: {} cases in {} s, {read} read, {refused} refused; {} MB at most",
+        target.name,
+        read + refused,
+        start.elapsed().as_secs(),
+        most >> 20
+    );
+    assert!(only.is_some() || (read > 0 && refused > 0), "all files are good, or all are bad");
+}
+
+fn number(variable: &str) -> Option<u64> {
+    env::var(variable).ok().map(|value| value.parse().expect(variable))
+}
+
+/// Builds files and changes one of them, as a rule. They stay where they are, for
+/// whoever asks what it was that failed.
+fn write_case(target: &Target, random: &mut ChaCha8Rng) -> PathBuf {
+    let folder = build(target, "last", random);
+    if random.random_ratio(7, 8) {
+        let files = files_in(&folder);
+        let file = files.choose(random).unwrap();
+        let mut bytes = fs::read(file).unwrap();
+        mutate(&mut bytes, random, |random| {
+            let other = build(target, "other", random);
+            fs::read(files_in(&other).choose(random).unwrap()).unwrap()
+        });
+        fs::write(file, bytes).unwrap();
+    }
+    folder
+}
+
+fn build(target: &Target, which: &str, random: &mut ChaCha8Rng) -> PathBuf {
+    let name = format!("fuzz-{}-{which}", target.name);
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    if folder.exists() {
+        fs::remove_dir_all(&folder).unwrap();
+    }
+    fs::create_dir(&folder).unwrap();
+    (target.build)(&folder, random);
+    folder
+}
+
+/// In the same order always.
+fn files_in(folder: &Path) -> Vec<PathBuf> {
+    let mut files: Vec<_> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+/// In the one thread of a pool, which is left behind if it hangs.
+fn run(target: &Target, folder: &Path, pool: &ThreadPool) -> Outcome {
+    let (run, of, (done, wait)) = (target.run, folder.to_owned(), channel());
+    pool.spawn(move || {
+        let result = catch_unwind(|| run(&of));
+        // Nobody listens any more where it took too long.
+        let _ = done.send(result);
+    });
+    match wait.recv_timeout(HANGS) {
+        Ok(Ok(Ok(()))) => Outcome::Read,
+        Ok(Ok(Err(error))) if error.to_string().len() > LONG_MESSAGE => {
+            Outcome::Failed("is refused with a long message".to_owned())
+        }
+        Ok(Ok(Err(_))) => Outcome::Refused,
+        Ok(Err(_)) => Outcome::Failed("panicked".to_owned()),
+        Err(_) => Outcome::Failed(format!("takes longer than {HANGS:?}")),
+    }
+}
