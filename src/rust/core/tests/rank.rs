@@ -478,7 +478,7 @@ fn far_tails_are_not_rounded_to_zero() {
     let own: Vec<f64> = (1..=914).map(f64::from).collect();
     let other: Vec<f64> = (1001..=1914).map(f64::from).collect();
     let table = pair(&own, &other, Method::Wilcoxon { continuity: false, exact: Exact::Auto });
-    near(table.unwrap().p_value[0] / 6.125305648723490e-300, 1.0, "p-value");
+    near(table.unwrap().p_value[0] / 6.125_305_648_723_49e-300, 1.0, "p-value");
 }
 
 #[test]
