@@ -71,6 +71,8 @@
 #' * t: as [stats::t.test()] and scipy's `ttest_ind()`. A variance needs two cells.
 #' * Anderson and Darling: as scipy's `anderson_ksamp()`, with midranks. P-values
 #'   above 0.25 and below 0.001 are not known: they are given as 0.25 and 0.001.
+#'   Where most values are zero they are too small: of genes without any effect,
+#'   simulated with 12 % of values above zero, 3.6 % had a p-value below 0.01.
 #'
 #' Values are `x`, divided by what `normalize` says, and with `log1p` their natural
 #' logarithms log(1 + x). `"library"` computes `x * target_sum / total`, rounded

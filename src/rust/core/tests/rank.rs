@@ -584,3 +584,25 @@ fn a_cancelled_test_ends_and_genes_are_counted() {
         assert_eq!(cancelled.unwrap_err(), Error::Interrupted);
     }
 }
+
+#[test]
+fn values_that_single_precision_does_not_tell_apart_are_apart() {
+    let table = pair(&[1.0 + 1e-12, 2.0], &[1.0, 2.0, 0.5], WILCOXON).unwrap();
+    assert_eq!(table.statistic[0], 4.5);
+}
+
+#[test]
+fn large_counts_that_do_not_fit_are_left_for_another_pass() {
+    let values: Vec<f64> = (0..8 * 60).map(|k| f64::from(100 + k * 37 % 91)).collect();
+    let source = Dense { genes: 8, values, axis: Axis::Cells };
+    let class: Vec<u32> = (0..60).map(|cell| cell % 2).collect();
+    let groups = Groups::new(&class, 1, Against::Control).unwrap();
+    let mut options = options(WILCOXON, Scale::Counts);
+    let expected = bits(&run(&source, &groups, &options, 1).unwrap());
+    options.memory_limit = Some(0);
+    let Err(Error::Memory { needed, .. }) = run(&source, &groups, &options, 1) else {
+        panic!("no memory was enough");
+    };
+    options.memory_limit = Some(needed);
+    assert_eq!(bits(&run(&source, &groups, &options, 1).unwrap()), expected);
+}
