@@ -1,11 +1,14 @@
 //! Readers of files that anybody may have written: whatever is in them, a reader gives
 //! what is there or refuses it, soon, within bounded memory and without a panic.
 //!
-//! Each target below gets two seconds of random files, made of valid ones. For longer:
-//! `SCORIA_FUZZ_SECONDS=600 SCORIA_FUZZ_SEED=7 cargo nextest run --release -E
-//! 'binary(fuzz)' --no-capture`; `SCORIA_FUZZ_CASE=123` runs one case of a seed again.
-//! The files of the last case stay in `fuzz-<target>-last` under cargo's `target/tmp`,
-//! also where the process was killed by a signal.
+//! Each target below gets two seconds of files that were made valid and then changed.
+//! For longer, and not with nextest, which ends what takes long:
+//!
+//!     SCORIA_FUZZ_SECONDS=600 SCORIA_FUZZ_SEED=7 cargo test --test fuzz -- --nocapture
+//!
+//! `SCORIA_FUZZ_CASE=123` runs one case of a seed again. The files of the last case stay
+//! in `fuzz-<target>-last` under cargo's `target/tmp`, also where a signal ended the
+//! process.
 
 #[path = "fuzz/harness.rs"]
 mod harness;

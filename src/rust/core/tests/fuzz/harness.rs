@@ -1,5 +1,5 @@
 use std::env;
-use std::fs;
+use std::fs::{self, File};
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
@@ -42,9 +42,11 @@ enum Outcome {
 /// Runs case after case, until the time is over. Each is determined by the seed and its
 /// number.
 pub fn fuzz(target: &Target) {
-    // They share the account of memory.
+    // Targets share the account of memory, processes the folders of a target.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+    let lock = File::create(path_of(target, "lock")).unwrap();
+    lock.lock().unwrap();
 
     let seconds = number("SCORIA_FUZZ_SECONDS").unwrap_or(2);
     let seed = number("SCORIA_FUZZ_SEED").unwrap_or(1);
@@ -104,14 +106,17 @@ fn write_case(target: &Target, random: &mut ChaCha8Rng) -> PathBuf {
 }
 
 fn build(target: &Target, which: &str, random: &mut ChaCha8Rng) -> PathBuf {
-    let name = format!("fuzz-{}-{which}", target.name);
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let folder = path_of(target, which);
     if folder.exists() {
         fs::remove_dir_all(&folder).unwrap();
     }
     fs::create_dir(&folder).unwrap();
     (target.build)(&folder, random);
     folder
+}
+
+fn path_of(target: &Target, which: &str) -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("fuzz-{}-{which}", target.name))
 }
 
 /// In the same order always.
@@ -134,6 +139,10 @@ fn run(target: &Target, folder: &Path, pool: &ThreadPool) -> Outcome {
         Ok(Ok(Ok(()))) => Outcome::Read,
         Ok(Ok(Err(error))) if error.to_string().len() > LONG_MESSAGE => {
             Outcome::Failed("is refused with a long message".to_owned())
+        }
+        // For nothing else can be wrong here.
+        Ok(Ok(Err(error))) if !error.class().starts_with("input_") => {
+            Outcome::Failed(format!("is refused as {}: {error}", error.class()))
         }
         Ok(Ok(Err(_))) => Outcome::Refused,
         Ok(Err(_)) => Outcome::Failed("panicked".to_owned()),

@@ -21,8 +21,10 @@ pub fn build(folder: &Path, random: &mut ChaCha8Rng) {
 }
 
 pub fn run(folder: &Path) -> Result<()> {
-    let none = Error::Sparse("no scratch file");
-    let scratch = Scratch::open(&folder.join("counts"), "key")?.ok_or(none)?;
+    let path = folder.join("counts");
+    let Some(scratch) = Scratch::open(&path, "key")? else {
+        return Err(Error::InputFile { path, reason: "is no scratch file".to_owned() });
+    };
     for block in gene_blocks(&scratch, 50)? {
         let block = block?;
         for gene in block.genes() {

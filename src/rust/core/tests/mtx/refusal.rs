@@ -153,10 +153,10 @@ fn a_folder_without_one_of_each_is_refused() {
     assert_eq!(reason_of(folder), "features.tsv, genes.tsv are there, one of them is expected");
     fs::remove_file(files.path("features.tsv")).unwrap();
     fs::remove_file(files.path("genes.tsv")).unwrap();
-    assert!(reason_of(folder).starts_with("no features.tsv, genes.tsv"));
+    assert!(reason_of(folder).starts_with("no features.tsv or genes.tsv"));
     fs::remove_file(files.path("barcodes.tsv")).unwrap();
     assert!(reason_of(folder).starts_with("no barcodes.tsv"));
     fs::remove_file(files.path("matrix.mtx")).unwrap();
-    assert!(reason_of(folder).starts_with("no matrix.mtx, "));
+    assert!(reason_of(folder).starts_with("no matrix.mtx or "));
     assert!(reason_of(&files.path("matrix.mtx")).contains("No such file"));
 }

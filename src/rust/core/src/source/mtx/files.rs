@@ -113,7 +113,7 @@ fn of_prefix<'a>(all: &[Named<'a>], prefix: &str) -> Vec<Named<'a>> {
 fn only_one<'a>(folder: &Path, kinds: &[&str], found: Vec<Named<'a>>) -> Result<Named<'a>> {
     match found[..] {
         [one] => Ok(one),
-        [] => Err(wrong(folder, format!("no {} is there", kinds.join(", ")))),
+        [] => Err(wrong(folder, format!("no {} is there", kinds.join(" or ")))),
         _ => {
             let mut names: Vec<_> = found.iter().map(|named| named.name).collect();
             names.sort_unstable();
