@@ -19,7 +19,7 @@ by_gene <- function(counts, threads, memory_limit = NULL,
       i = "Into {.file {scratch}}, which is used again until the original changes."
     ))
     value <- rust_transpose(
-      counts[c("path", "kind", "matrix", "key")], scratch,
+      counts[c("path", "kind", "matrix", "shape", "key")], scratch,
       list(memory = scratch_memory(memory_limit), threads = threads),
       progress_bar("Turning counts round", NA, progress)
     )
@@ -84,12 +84,9 @@ seed_place <- function(seed) {
   }
 }
 
-# Values of a block of a delayed matrix, as if it were dense: 80 MB.
-delayed_block_values <- 1e7
-
 stage_blocks <- function(x, call) {
   path <- tempfile("delayed-", scratch_folder(call), ".h5")
-  width <- max(1, delayed_block_values %/% max(1, nrow(x)))
+  width <- max(1, DelayedArray::getAutoBlockSize() %/% (8 * nrow(x)))
   starts <- seq(1, max(1, ncol(x)), by = width)
   cli::cli_progress_bar("Reading a delayed matrix", total = length(starts))
   for (start in starts) {

@@ -69,7 +69,7 @@ impl Listener {
     /// For files that the job reads.
     pub fn library(&self) -> Library {
         let sender = self.sender.clone();
-        Library::through(move |request| {
+        Library::here(move |request| {
             // A request that nobody takes is dropped, which its reader sees.
             let _ = sender.send(News::Wanted(request));
         })

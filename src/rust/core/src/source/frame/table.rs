@@ -3,7 +3,6 @@ use super::{Column, Read, Unread, compound, text};
 use crate::Result;
 use hdf5_metno as hdf5;
 use hdf5_metno::dataset::Layout;
-use hdf5_metno::filters::Filter;
 use hdf5_metno::types::{FloatSize, IntSize, TypeDescriptor};
 use hdf5_metno::{Dataset, H5Type};
 use std::ops::Range;
@@ -163,9 +162,6 @@ impl Table {
     fn check_packing(&self) -> Read<()> {
         match self.dataset.filters().iter().find(|filter| !filter.is_available()) {
             None => Ok(()),
-            Some(Filter::User(32000, _)) => {
-                Err(Unread::Unknown("it is packed with LZF".to_owned()))
-            }
             Some(other) => {
                 Err(Unread::Unknown(format!("it is packed with HDF5's filter {}", other.id())))
             }

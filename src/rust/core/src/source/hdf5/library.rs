@@ -3,6 +3,7 @@ use hdf5_metno::Dataset;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
+use std::thread::{self, ThreadId};
 
 /// Who calls HDF5's library to read chunks: whoever wants one; or one thread for all,
 /// where others than this crate use the library in the same process. R's own packages
@@ -10,7 +11,7 @@ use std::sync::mpsc::{Sender, channel};
 /// ever gets in.
 #[derive(Clone, Default)]
 pub struct Library {
-    hand_over: Option<Arc<dyn Fn(Request) + Send + Sync>>,
+    to: Option<(ThreadId, Arc<dyn Fn(Request) + Send + Sync>)>,
 }
 
 /// A chunk that is wanted, to be served by the thread that it was handed over to.
@@ -23,10 +24,10 @@ pub struct Request {
 }
 
 impl Library {
-    /// Hands requests over to another thread, which is to [`Request::serve`] them for as
-    /// long as others read.
-    pub fn through(hand_over: impl Fn(Request) + Send + Sync + 'static) -> Self {
-        Self { hand_over: Some(Arc::new(hand_over)) }
+    /// Hands the requests of other threads over to the current one, which is to
+    /// [`Request::serve`] them for as long as they read.
+    pub fn here(hand_over: impl Fn(Request) + Send + Sync + 'static) -> Self {
+        Self { to: Some((thread::current().id(), Arc::new(hand_over))) }
     }
 
     /// As [`read_chunk`].
@@ -37,7 +38,8 @@ impl Library {
         most: u64,
         out: &mut Vec<u8>,
     ) -> Option<u32> {
-        let Some(hand_over) = &self.hand_over else {
+        let elsewhere = self.to.as_ref().filter(|(to, _)| *to != thread::current().id());
+        let Some((_, hand_over)) = elsewhere else {
             return read_chunk(dataset, offset, most, out);
         };
         let (reply, served) = channel();
@@ -61,7 +63,7 @@ impl Request {
 
 impl fmt::Debug for Library {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whose = if self.hand_over.is_some() { "another thread" } else { "each thread" };
+        let whose = if self.to.is_some() { "one thread" } else { "each thread" };
         formatter.debug_tuple("Library").field(&whose).finish()
     }
 }
