@@ -11,8 +11,10 @@ use std::thread::{self, ThreadId};
 /// ever gets in.
 #[derive(Clone, Default)]
 pub struct Library {
-    to: Option<(ThreadId, Arc<dyn Fn(Request) + Send + Sync>)>,
+    to: Option<(ThreadId, HandOver)>,
 }
+
+type HandOver = Arc<dyn Fn(Request) + Send + Sync>;
 
 /// A chunk that is wanted, to be served by the thread that it was handed over to.
 pub struct Request {
