@@ -87,7 +87,7 @@ pub fn gene_blocks<'a>(
 
 /// The genes from `start` on that hold no more than `capacity` counts; at least
 /// one, if there is one.
-fn span(expressed: &[usize], start: usize, capacity: usize) -> Range<usize> {
+pub(crate) fn span(expressed: &[usize], start: usize, capacity: usize) -> Range<usize> {
     let mut held = 0;
     let fits = |stored: &&usize| {
         let first = held == 0;
@@ -98,7 +98,7 @@ fn span(expressed: &[usize], start: usize, capacity: usize) -> Range<usize> {
 }
 
 /// The counts other than zero of a source.
-pub(super) struct Stored {
+pub(crate) struct Stored {
     /// How many each gene has.
     pub by_gene: Vec<usize>,
     /// Whether none loses anything as an `f32`.
@@ -106,7 +106,7 @@ pub(super) struct Stored {
 }
 
 /// Looks at all of them, with the threads of the current pool; `check` may end it.
-pub(super) fn count_stored(
+pub(crate) fn count_stored(
     source: &dyn Source,
     check: impl Fn() -> Result<()> + Sync,
 ) -> Result<Stored> {

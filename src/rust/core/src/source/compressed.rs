@@ -1,6 +1,7 @@
 use super::hdf5::{Array, Buffers, Container, Library};
 use super::{Axis, Entries, RANGE_ENTRIES, Room, Source, cut};
 use crate::Result;
+use crate::simd::{Kernel, Vector, run};
 use std::ops::Range;
 use std::path::Path;
 
@@ -95,13 +96,7 @@ impl Compressed {
             Axis::Cells => ("cell", "genes", self.genes),
             Axis::Genes => ("gene", "cells", self.cells),
         };
-        // Without branches: as a rule there is nothing to be found.
-        let highest = entries.indices().iter().fold(0, |highest, &index| highest.max(index));
-        let fall = |indices: &[u32]| {
-            indices.windows(2).fold(false, |falls, pair| falls | (pair[0] >= pair[1]))
-        };
-        let sound = (highest as usize) < below || entries.indices().is_empty();
-        if sound && !(0..entries.len()).any(|k| fall(entries.get(k).0)) {
+        if run(Sound { entries, below }) {
             return Ok(());
         }
         for k in 0..entries.len() {
@@ -122,6 +117,28 @@ impl Compressed {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether indices increase and are below a number. Without branches: as a rule there is
+/// nothing to be found.
+struct Sound<'a> {
+    entries: &'a Entries<'a>,
+    below: usize,
+}
+
+impl Kernel for Sound<'_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<V: Vector>(self) -> bool {
+        let Self { entries, below } = self;
+        let highest = entries.indices().iter().fold(0, |highest, &index| highest.max(index));
+        let fall = |indices: &[u32]| {
+            indices.windows(2).fold(false, |falls, pair| falls | (pair[0] >= pair[1]))
+        };
+        let in_range = (highest as usize) < below || entries.indices().is_empty();
+        in_range && !(0..entries.len()).any(|k| fall(entries.get(k).0))
     }
 }
 

@@ -2,7 +2,7 @@ use super::Job;
 use super::levels::Levels;
 use super::moments::{Moments, Sample};
 use super::sorted::Entries;
-use super::tally::Tally;
+use super::tally::{SLOTS, Tally};
 use crate::Result;
 use crate::result::{GroupPair, GroupTable};
 use rayon::prelude::*;
@@ -16,6 +16,7 @@ pub(super) struct Workspace {
     pub levels: Levels,
     pub entries: Entries,
     pub tally: Option<Tally>,
+    pub cells: Vec<[u32; SLOTS + 1]>,
     samples: Vec<Sample>,
 }
 

@@ -41,6 +41,7 @@ mod comparison;
 mod fill;
 mod budget;
 mod whole;
+mod packed;
 mod numbers;
 
 pub use groups::{Against, Groups, NO_GROUP};

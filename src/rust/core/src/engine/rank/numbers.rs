@@ -4,10 +4,11 @@ use super::fill::fill;
 use super::groups::{Cell, NO_GROUP};
 use super::measure::Factors;
 use super::moments::Moments;
-use super::options::Scale;
+use super::options::{Normalise, Scale};
+use super::packed::{PACKED, compare_packed};
 use super::whole::cut;
 use crate::result::GroupTable;
-use crate::source::{Axis, CountKind, check_counts, for_each_piece, gene_blocks};
+use crate::source::{Axis, CountKind, check_counts, count_stored, for_each_piece, gene_blocks};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -40,6 +41,14 @@ pub(super) fn compare_numbers(job: &Job, table: &mut GroupTable) -> Result<()> {
     } else {
         let sorting = SORTED * cells * rayon::current_num_threads();
         let bytes = budget.for_pass(HELD * cells + sorting)? - sorting;
+        let as_given = matches!(job.options.normalise, Normalise::Nothing);
+        if job.source.axis() == Axis::Cells && as_given {
+            let stored = count_stored(job.source, || job.monitor.check())?;
+            if stored.single {
+                compare_packed(job, table, &stored.by_gene, bytes / PACKED, &check)?;
+                return check.logarithms();
+            }
+        }
         sort(job, table, CAPACITY.min(bytes / HELD), &factors, &check)?;
     }
     check.logarithms()
@@ -112,7 +121,7 @@ fn sort(
 }
 
 /// Whether values are what they are said to be, found while they are read.
-struct Check<'a> {
+pub(super) struct Check<'a> {
     job: &'a Job<'a>,
     kind: CountKind,
     /// Whether some value is not whole, or need not be looked for.
@@ -130,7 +139,7 @@ impl<'a> Check<'a> {
     }
 
     /// The error is of the first wrong value of all, not of the first that was met.
-    fn look(&self, values: &[f64]) -> Result<()> {
+    pub fn look(&self, values: &[f64]) -> Result<()> {
         if !self.kind.allows(values) {
             check_counts(self.job.source, self.kind)?;
         }

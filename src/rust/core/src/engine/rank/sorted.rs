@@ -36,15 +36,41 @@ impl Entries {
             }
             let value = factors.scale(cell as usize, value);
             let (tested, level) = job.measure.see(value);
-            moments[class as usize].add(tested, level);
-            if levels.is_some() {
+            if levels.is_none() {
+                moments[class as usize].add(tested, level);
+            } else {
+                moments[class as usize].add_to_sum(tested, level);
                 let short = value as f32;
                 exact &= f64::from(short) == value;
-                self.short.push(u64::from(ordered32(short)) << 32 | u64::from(class));
+                self.short.push(pack(short, class));
                 self.long.push((ordered64(value), class));
             }
         }
         let Some(levels) = levels else { return };
+        self.rank(exact, job, moments, levels);
+    }
+
+    /// The same of values that were packed before, each with its class.
+    pub fn describe_packed(
+        &mut self,
+        entries: &[u64],
+        job: &Job,
+        moments: &mut [Moments],
+        levels: &mut Levels,
+    ) {
+        moments.fill(Moments::default());
+        for &entry in entries {
+            let (tested, level) = job.measure.see(f64::from(value_of(entry)));
+            moments[entry as u32 as usize].add_to_sum(tested, level);
+        }
+        self.short.clear();
+        self.short.extend_from_slice(entries);
+        self.rank(true, job, moments, levels);
+    }
+
+    fn rank(&mut self, exact: bool, job: &Job, moments: &mut [Moments], levels: &mut Levels) {
+        let groups = job.groups;
+        moments.iter_mut().for_each(Moments::end_sum);
         levels.clear();
         let zeros = |levels: &mut Levels| {
             levels.push_zeros(groups, |class| moments[class].count as usize);
@@ -81,6 +107,16 @@ fn arrange<T: Ord>(
     push(negative, levels);
     push_zeros(levels);
     push(positive, levels);
+}
+
+/// A value above its class, so that words are in the order of the values.
+pub(super) fn pack(value: f32, class: u32) -> u64 {
+    u64::from(ordered32(value)) << 32 | u64::from(class)
+}
+
+fn value_of(packed: u64) -> f32 {
+    let ordered = (packed >> 32) as u32;
+    f32::from_bits(if ordered >> 31 == 1 { ordered ^ 1 << 31 } else { !ordered })
 }
 
 /// Bits in the order of the numbers.

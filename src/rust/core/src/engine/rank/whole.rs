@@ -1,8 +1,10 @@
 use super::Job;
 use super::budget::Budget;
 use super::fill::fill;
+use super::groups::Cell;
 use super::tally::Tally;
 use crate::result::GroupTable;
+use crate::simd::{Kernel, Vector, run};
 use crate::source::{Axis, CountKind, Source, check_counts, for_each_piece, gene_blocks};
 use crate::{Error, Result};
 use rayon::prelude::*;
@@ -45,7 +47,8 @@ fn by_gene(job: &Job, table: &mut GroupTable, budget: Budget) -> Result<()> {
             }
             tally.finish();
             let levels = job.options.method.ranks().then_some(&mut workspace.levels);
-            tally.describe(gene, groups, job.measure, &mut workspace.moments, levels);
+            let (cells, moments) = (&mut workspace.cells, &mut workspace.moments);
+            tally.describe(gene, job, cells, moments, levels);
             Ok(())
         })?;
     }
@@ -67,7 +70,8 @@ fn by_cell(job: &Job, table: &mut GroupTable, budget: Budget) -> Result<()> {
         let of = |gene: usize| &parts[parts.partition_point(|part| part.genes().end <= gene)];
         fill(job, table, some.clone(), |gene, workspace| {
             let levels = job.options.method.ranks().then_some(&mut workspace.levels);
-            of(gene).describe(gene, job.groups, job.measure, &mut workspace.moments, levels);
+            let (cells, moments) = (&mut workspace.cells, &mut workspace.moments);
+            of(gene).describe(gene, job, cells, moments, levels);
             Ok(())
         })?;
         from = some.end;
@@ -90,7 +94,7 @@ fn count(job: &Job, genes: Range<usize>, bytes: usize) -> Result<Option<Vec<Tall
         }
         let valid = parts.par_iter_mut().with_max_len(1).all(|tally| {
             let cells = groups.by_class(piece, tally.genes());
-            cells.iter().all(|cell| tally.add(cell.class, cell.genes, cell.values))
+            run(AddCells { tally, cells: &cells })
         });
         if !valid {
             return Err(refuse(job.source));
@@ -104,6 +108,22 @@ fn count(job: &Job, genes: Range<usize>, bytes: usize) -> Result<Option<Vec<Tall
     }
     parts.iter_mut().for_each(Tally::finish);
     Ok(Some(parts))
+}
+
+/// Cells for a tally; false where one has what is no count.
+struct AddCells<'t, 'p> {
+    tally: &'t mut Tally,
+    cells: &'t [Cell<'p>],
+}
+
+impl Kernel for AddCells<'_, '_> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<V: Vector>(self) -> bool {
+        let Self { tally, cells } = self;
+        cells.iter().all(|cell| tally.add(cell.class, cell.genes, cell.values))
+    }
 }
 
 /// Consecutive ranges of almost the same length.

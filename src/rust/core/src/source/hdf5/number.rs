@@ -1,3 +1,4 @@
+use crate::simd::{Kernel, Vector, run};
 use hdf5_metno::Datatype;
 use hdf5_metno::datatype::ByteOrder;
 use hdf5_metno::types::{FloatSize, IntSize, TypeDescriptor};
@@ -98,18 +99,38 @@ impl Number {
         unsigned: impl Fn(u64) -> T,
         float: impl Fn(f64) -> T,
     ) {
+        run(Widen { number: self, bytes, out, signed, unsigned, float });
+    }
+}
+
+/// Numbers to be added to `out`, each by the function for its kind.
+struct Widen<'a, T, S, U, F> {
+    number: Number,
+    bytes: &'a [u8],
+    out: &'a mut Vec<T>,
+    signed: S,
+    unsigned: U,
+    float: F,
+}
+
+impl<T, S: Fn(i64) -> T, U: Fn(u64) -> T, F: Fn(f64) -> T> Kernel for Widen<'_, T, S, U, F> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { number, bytes, out, signed, unsigned, float } = self;
         // One loop for each type: they run as fast as the memory.
         macro_rules! extend {
             ($type:ty, $with:ident as $wide:ty) => {{
                 const SIZE: usize = size_of::<$type>();
                 let arrays = bytes.chunks_exact(SIZE).map(|b| b.try_into().expect("SIZE bytes"));
-                match self.big_endian {
+                match number.big_endian {
                     true => out.extend(arrays.map(|b| $with(<$type>::from_be_bytes(b) as $wide))),
                     false => out.extend(arrays.map(|b| $with(<$type>::from_le_bytes(b) as $wide))),
                 }
             }};
         }
-        match self.kind {
+        match number.kind {
             Kind::I8 => extend!(i8, signed as i64),
             Kind::I16 => extend!(i16, signed as i64),
             Kind::I32 => extend!(i32, signed as i64),
