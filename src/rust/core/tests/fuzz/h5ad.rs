@@ -138,10 +138,8 @@ fn write_codes(group: &Group, name: &str, count: usize, pen: &mut Pen<'_>) {
     pen.numbers(group, name, &codes(count), &[Kind::I8, Kind::I16]);
     let to = pen.pick(&["", "/", "/X", "/obs"]);
     let to = if pen.slips() { to.to_owned() } else { format!("__categories/{name}") };
-    if let (Ok(codes), Ok(levels)) = (group.dataset(name), group.reference::<ObjectReference1>(&to))
-    {
-        let attribute = codes.new_attr::<ObjectReference1>().create("categories").unwrap();
-        attribute.write_scalar(&levels).unwrap();
+    if let (Ok(codes), Ok(levels)) = (group.dataset(name), group.reference(&to)) {
+        pen.write_attribute::<ObjectReference1>(&codes, "categories", &levels);
     }
     if let Ok(levels) = beside.dataset(name) {
         write_ordered(&levels, pen);
@@ -152,8 +150,8 @@ fn write_ordered(place: &Location, pen: &mut Pen<'_>) {
     match pen.slips() {
         true => pen.extents(place, "ordered", [1, 1]),
         false => {
-            let ordered = place.new_attr::<bool>().create("ordered").unwrap();
-            ordered.write_scalar(&pen.one_in(2)).unwrap();
+            let ordered = pen.one_in(2);
+            pen.write_attribute(place, "ordered", &ordered);
         }
     }
 }

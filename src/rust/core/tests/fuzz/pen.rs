@@ -100,9 +100,9 @@ impl<'a> Pen<'a> {
     pub fn group(&mut self, parent: &Group, name: &str) -> Group {
         if self.slips() {
             self.something_else(parent, name);
-            return parent.create_group(&format!("not {name}")).unwrap();
+            return self.group(parent, &format!("not {name}"));
         }
-        parent.create_group(name).unwrap()
+        parent.group(name).unwrap_or_else(|_| parent.create_group(name).unwrap())
     }
 
     pub fn numbers(&mut self, group: &Group, name: &str, values: &[f64], kinds: &[Kind]) {
@@ -245,6 +245,7 @@ impl<'a> Pen<'a> {
     /// What nobody expects under a name; or nothing.
     fn something_else(&mut self, group: &Group, name: &str) {
         match self.random.random_range(0..8) {
+            _ if group.link_exists(name) => {}
             0 => {}
             1 => drop(group.create_group(name).unwrap()),
             2 => {
@@ -290,7 +291,7 @@ impl<'a> Pen<'a> {
                 _ => text = self.pick(&TEXTS).parse().unwrap(),
             }
         }
-        place.new_attr::<VarLenUnicode>().create(name).unwrap().write_scalar(&text).unwrap();
+        self.write_attribute(place, name, &text);
     }
 
     pub fn attributes(&mut self, place: &Location, name: &str, texts: &[String]) {
@@ -303,7 +304,7 @@ impl<'a> Pen<'a> {
                 _ => texts.push(self.pick(&TEXTS).parse().unwrap()),
             }
         }
-        place.new_attr_builder().with_data(&texts).create(name).unwrap();
+        self.write_attributes(place, name, &texts);
     }
 
     pub fn extents(&mut self, place: &Location, name: &str, extents: [usize; 2]) {
@@ -320,6 +321,18 @@ impl<'a> Pen<'a> {
                 }
             }
         }
-        place.new_attr_builder().with_data(&extents).create(name).unwrap();
+        self.write_attributes(place, name, &extents);
+    }
+
+    // A link may lead to a place that has attributes of these names already.
+
+    pub fn write_attribute<T: H5Type>(&self, place: &Location, name: &str, value: &T) {
+        if let Ok(attribute) = place.new_attr::<T>().create(name) {
+            attribute.write_scalar(value).unwrap();
+        }
+    }
+
+    fn write_attributes<T: H5Type>(&self, place: &Location, name: &str, values: &[T]) {
+        drop(place.new_attr_builder().with_data(values).create(name));
     }
 }
