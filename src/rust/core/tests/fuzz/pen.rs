@@ -182,6 +182,10 @@ impl<'a> Pen<'a> {
 
     /// Values of any type, packed in any way.
     pub fn write<T: H5Type>(&mut self, group: &Group, name: &str, values: &[T], shape: &[usize]) {
+        // A link may lead to a group in which there is one of this name already.
+        if group.link_exists(name) {
+            return;
+        }
         let builder =
             self.packed(group.new_dataset_builder(), shape, refers(&T::type_descriptor()));
         let dataset =
