@@ -6,6 +6,11 @@
 //!
 //!     SCORIA_FUZZ_SECONDS=600 SCORIA_FUZZ_SEED=7 cargo test --test fuzz -- --nocapture
 //!
+//! Of HDF5 files only values are changed, by which HDF5's own library cannot be hurt, or
+//! the end is cut off. What becomes of changes anywhere is told by
+//!
+//!     SCORIA_FUZZ_SECONDS=600 cargo test --test fuzz -- --ignored --nocapture anywhere
+//!
 //! `SCORIA_FUZZ_CASE=123` runs one case of a seed again. The files of the last case stay
 //! in `fuzz-<target>-last` under cargo's `target/tmp`, also where a signal ended the
 //! process.
