@@ -102,7 +102,11 @@ impl<'a> Pen<'a> {
             self.something_else(parent, name);
             return self.group(parent, &format!("not {name}"));
         }
-        parent.group(name).unwrap_or_else(|_| parent.create_group(name).unwrap())
+        match parent.group(name).or_else(|_| parent.create_group(name)) {
+            Ok(group) => group,
+            // Something else is there already.
+            Err(_) => self.group(parent, &format!("not {name}")),
+        }
     }
 
     pub fn numbers(&mut self, group: &Group, name: &str, values: &[f64], kinds: &[Kind]) {
