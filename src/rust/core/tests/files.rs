@@ -12,8 +12,9 @@ use scoria_core::source::{
     Axis, CountKind, Library, Selected, Source, check_counts, open_10x, open_h5ad, summarise,
 };
 
-const PACKINGS: [Packing; 6] = [
+const PACKINGS: [Packing; 7] = [
     Packing::Contiguous,
+    Packing::Compact,
     Packing::Chunked,
     Packing::Gzip,
     Packing::ShuffledGzip,

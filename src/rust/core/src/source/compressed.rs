@@ -41,7 +41,7 @@ impl Compressed {
     ///
     /// # Errors
     /// Where a dataset is missing or not of the numbers it must hold, and where their
-    /// lengths, or the offsets, do not fit the shape.
+    /// lengths, or the offsets, do not fit the shape, or the shape does not fit the file.
     pub fn open(
         container: &Container,
         group: &str,
@@ -49,6 +49,7 @@ impl Compressed {
         genes: usize,
         cells: usize,
     ) -> Result<Self> {
+        container.check_extents(group, genes, cells)?;
         let open = |name: &str| Array::open(container, &format!("{group}/{name}"), 1);
         let (indptr, indices, data) = (open("indptr")?, open("indices")?, open("data")?);
         for array in [&indptr, &indices] {

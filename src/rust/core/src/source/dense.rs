@@ -28,6 +28,7 @@ impl Dense {
     /// Where it is not a matrix of numbers.
     pub fn open(container: &Container, name: &str) -> Result<Self> {
         let array = Array::open(container, name, 2)?;
+        container.check_extents(name, array.shape()[1], array.shape()[0])?;
         match array.shape()[1] > WIDEST || array.shape()[0] > MOST {
             true => Err(array.refused("it has more rows or columns than can be read")),
             false => Ok(Self { array }),

@@ -1,5 +1,6 @@
 //! Files as AnnData and Cell Ranger write them.
 
+use hdf5_metno::dataset::Layout;
 use hdf5_metno::types::VarLenUnicode;
 use hdf5_metno::{DatasetBuilder, File, Group, H5Type, Location};
 use rand::{RngExt, SeedableRng};
@@ -22,6 +23,7 @@ pub struct Matrix {
 #[derive(Clone, Copy, Debug)]
 pub enum Packing {
     Contiguous,
+    Compact,
     Chunked,
     Gzip,
     ShuffledGzip,
@@ -202,6 +204,7 @@ fn packed(builder: DatasetBuilder, packing: Packing, chunk: &[usize]) -> Dataset
     let chunked = || builder.clone().chunk(chunk.to_vec());
     match packing {
         Packing::Contiguous => builder.no_chunk(),
+        Packing::Compact => builder.no_chunk().layout(Layout::Compact),
         Packing::Chunked => chunked(),
         Packing::Gzip => chunked().deflate(4),
         Packing::ShuffledGzip => chunked().shuffle().deflate(4),

@@ -301,6 +301,24 @@ fn a_matrix_of_10x_is_checked_alike() {
     assert!(refused(&shape(&[6])).contains("two numbers"));
     assert!(refused(&shape(&[6, -1])).contains("beyond"));
     assert!(refused(&shape(&[2, 20])).contains("outside of its 2 genes"));
+    assert!(refused(&shape(&[1 << 30, 20])).contains("claims 1073741824 genes"));
     assert!(refused(&|file| file.unlink("matrix").unwrap()).contains("no such"));
     assert!(refused(&|file| group(file).unlink("indptr").unwrap()).contains("no such"));
+}
+
+/// Each takes memory, though none of them has an entry.
+#[test]
+fn more_rows_or_columns_than_bytes_are_refused() {
+    for (axis, shape) in [(Axis::Cells, [20, 1 << 30]), (Axis::Genes, [1 << 30, 6])] {
+        assert_refused(axis, "X", "claims", |_, group| {
+            group.delete_attr("shape").unwrap();
+            group.new_attr::<i64>().shape(2).create("shape").unwrap().write_raw(&shape).unwrap();
+        });
+    }
+    for shape in [(1 << 30, 0), (0, 1 << 24)] {
+        assert_refused(Axis::Cells, "X", "claims", |file, _| {
+            file.unlink("X").unwrap();
+            file.new_dataset::<f64>().shape(shape).create("X").unwrap();
+        });
+    }
 }

@@ -124,3 +124,20 @@ fn records_are_held_to_the_same_rules() {
     write_texts(&uns, "guide_categories", &["g1", "g2"]);
     assert_eq!(fixture.refusal(), ("obs/guide".into(), "it has code 2 of 2 categories".into()));
 }
+
+/// HDF5 does not look whether they do, and reads on in its own memory.
+#[test]
+fn fields_must_lie_within_their_records() {
+    let fixture = Fixture::new();
+    let cell = Coded { index: FixedAscii::new(), guide: 0, pair: [0.0; 2] };
+    write(&fixture.file, "obs", &[cell.clone(), cell]);
+    let frame = fixture.read_changed("obs", |bytes| {
+        // A field's name is followed by its place in the record.
+        let places: Vec<_> =
+            (0..bytes.len() - 8).filter(|&k| bytes[k..].starts_with(b"guide\0\0\0")).collect();
+        assert_eq!(places.len(), 1);
+        bytes[places[0] + 8..][..4].copy_from_slice(&(1u32 << 30).to_le_bytes());
+    });
+    let reason = told(frame.unwrap_err()).1;
+    assert!(reason.contains("its records are smaller than their fields"), "{reason}");
+}

@@ -1,5 +1,6 @@
 use std::env;
 use std::fs::{self, File};
+use std::ops::Range;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::channel;
@@ -13,10 +14,10 @@ use rayon::ThreadPool;
 use scoria_core::{Result, pool};
 
 use super::memory::{CEILING, Usage};
-use super::mutate::mutate;
+use super::mutate::{mutate, mutate_within};
 
 /// No case may take longer.
-const HANGS: Duration = Duration::from_secs(5);
+pub const HANGS: Duration = Duration::from_secs(5);
 
 /// No message may be longer, in bytes: files are quoted in them.
 const LONG_MESSAGE: usize = 4000;
@@ -31,17 +32,49 @@ pub struct Target {
     pub build: fn(&Path, &mut ChaCha8Rng),
     /// Reads what is in the folder. Panics where what is read is not what is there.
     pub run: fn(&Path) -> Result<()>,
+    /// Which bytes of a file that was built may be changed, where not all may.
+    pub within: Option<fn(&Path) -> Vec<Range<usize>>>,
 }
 
-enum Outcome {
+pub enum Outcome {
     Read,
     Refused,
+    Hung,
     Failed(String),
 }
 
 /// Runs case after case, until the time is over. Each is determined by the seed and its
 /// number.
 pub fn fuzz(target: &Target) {
+    let (start, pool) = (Instant::now(), pool(1).unwrap());
+    let (mut read, mut refused, mut most) = (0, 0, 0);
+    for_each_case(target, |folder| {
+        let (outcome, bytes) = run(target, folder, &pool);
+        match outcome {
+            Outcome::Read => read += 1,
+            Outcome::Refused => refused += 1,
+            Outcome::Hung => return Err(format!("takes longer than {HANGS:?}")),
+            Outcome::Failed(how) => return Err(how),
+        }
+        most = most.max(bytes);
+        Ok(())
+    });
+    println!(
+        "{}: {} cases in {} s, {read} read, {refused} refused; {} MB at most",
+        target.name,
+        read + refused,
+        start.elapsed().as_secs(),
+        most >> 20
+    );
+    let is_one = number("SCORIA_FUZZ_CASE").is_some();
+    assert!(is_one || (read > 0 && refused > 0), "all files are good, or all are bad");
+}
+
+/// Writes case after case until the time is over, or `take` says how one failed.
+pub fn for_each_case(
+    target: &Target,
+    mut take: impl FnMut(&Path) -> std::result::Result<(), String>,
+) {
     // Targets share the account of memory, processes the folders of a target.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -50,38 +83,19 @@ pub fn fuzz(target: &Target) {
 
     let seconds = number("SCORIA_FUZZ_SECONDS").unwrap_or(2);
     let seed = number("SCORIA_FUZZ_SEED").unwrap_or(1);
-    let only = number("SCORIA_FUZZ_CASE");
-    let (start, pool) = (Instant::now(), pool(1).unwrap());
-    let (mut read, mut refused, mut most) = (0, 0, 0);
-    for case in only.unwrap_or(0).. {
+    let (first, start) = (number("SCORIA_FUZZ_CASE"), Instant::now());
+    for case in first.unwrap_or(0).. {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         random.set_stream(case);
         let folder = write_case(target, &mut random);
-        let usage = Usage::start();
-        let mut outcome = run(target, &folder, &pool);
-        let bytes = usage.peak();
-        if bytes > CEILING {
-            outcome = Outcome::Failed(format!("took {bytes} bytes of memory"));
+        if let Err(how) = take(&folder) {
+            panic!("case {case} of seed {seed} {how}: see {folder:?}");
         }
-        match outcome {
-            Outcome::Read => read += 1,
-            Outcome::Refused => refused += 1,
-            Outcome::Failed(how) => panic!("case {case} of seed {seed} {how}: see {folder:?}"),
-        }
-        most = most.max(bytes);
-        let is_over = start.elapsed().as_secs() >= seconds && read + refused >= LEAST_CASES;
-        if is_over || only.is_some() {
+        let is_over = start.elapsed().as_secs() >= seconds && case + 1 >= LEAST_CASES;
+        if is_over || first.is_some() {
             break;
         }
     }
-    println!(
-        "{}: {} cases in {} s, {read} read, {refused} refused; {} MB at most",
-        target.name,
-        read + refused,
-        start.elapsed().as_secs(),
-        most >> 20
-    );
-    assert!(only.is_some() || (read > 0 && refused > 0), "all files are good, or all are bad");
 }
 
 fn number(variable: &str) -> Option<u64> {
@@ -96,10 +110,14 @@ fn write_case(target: &Target, random: &mut ChaCha8Rng) -> PathBuf {
         let files = files_in(&folder);
         let file = files.choose(random).unwrap();
         let mut bytes = fs::read(file).unwrap();
-        mutate(&mut bytes, random, |random| {
+        let other = |random: &mut ChaCha8Rng| {
             let other = build(target, "other", random);
             fs::read(files_in(&other).choose(random).unwrap()).unwrap()
-        });
+        };
+        match target.within {
+            None => mutate(&mut bytes, random, other),
+            Some(within) => mutate_within(&mut bytes, &within(file), random, other),
+        }
         fs::write(file, bytes).unwrap();
     }
     folder
@@ -127,25 +145,32 @@ fn files_in(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// In the one thread of a pool, which is left behind if it hangs.
-fn run(target: &Target, folder: &Path, pool: &ThreadPool) -> Outcome {
+/// In the one thread of a pool, which is left behind if it hangs. Also tells the bytes of
+/// memory that it took.
+pub fn run(target: &Target, folder: &Path, pool: &ThreadPool) -> (Outcome, usize) {
+    let usage = Usage::start();
     let (run, of, (done, wait)) = (target.run, folder.to_owned(), channel());
     pool.spawn(move || {
         let result = catch_unwind(|| run(&of));
         // Nobody listens any more where it took too long.
         let _ = done.send(result);
     });
-    match wait.recv_timeout(HANGS) {
+    let outcome = match wait.recv_timeout(HANGS) {
         Ok(Ok(Ok(()))) => Outcome::Read,
         Ok(Ok(Err(error))) if error.to_string().len() > LONG_MESSAGE => {
             Outcome::Failed("is refused with a long message".to_owned())
         }
         // For nothing else can be wrong here.
-        Ok(Ok(Err(error))) if !error.class().starts_with("input_") => {
+        Ok(Ok(Err(error))) if !["input_file", "input_data", "counts"].contains(&error.class()) => {
             Outcome::Failed(format!("is refused as {}: {error}", error.class()))
         }
         Ok(Ok(Err(_))) => Outcome::Refused,
         Ok(Err(_)) => Outcome::Failed("panicked".to_owned()),
-        Err(_) => Outcome::Failed(format!("takes longer than {HANGS:?}")),
+        Err(_) => Outcome::Hung,
+    };
+    let bytes = usage.peak();
+    match bytes > CEILING {
+        true => (Outcome::Failed(format!("took {bytes} bytes of memory")), bytes),
+        false => (outcome, bytes),
     }
 }

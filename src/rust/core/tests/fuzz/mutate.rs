@@ -79,6 +79,26 @@ pub fn mutate(
     }
 }
 
+/// Changes some of the ranges, each without moving what lies behind it; or cuts the file
+/// off.
+pub fn mutate_within(
+    bytes: &mut Vec<u8>,
+    ranges: &[Range<usize>],
+    random: &mut ChaCha8Rng,
+    mut other: impl FnMut(&mut ChaCha8Rng) -> Vec<u8>,
+) {
+    if ranges.is_empty() || random.random_ratio(1, 8) {
+        return bytes.truncate(random.random_range(0..=bytes.len()));
+    }
+    for _ in 0..random.random_range(1..=3) {
+        let range = ranges.choose(random).unwrap().clone();
+        let mut changed = bytes[range.clone()].to_vec();
+        mutate(&mut changed, random, &mut other);
+        changed.resize(range.len(), 0);
+        bytes[range].copy_from_slice(&changed);
+    }
+}
+
 /// As often short as long.
 fn span(length: usize, random: &mut ChaCha8Rng) -> Range<usize> {
     let start = random.random_range(0..=length);

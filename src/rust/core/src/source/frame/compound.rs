@@ -39,9 +39,18 @@ pub fn read_field<T: H5Type>(
     field: &str,
     range: Range<usize>,
 ) -> hdf5::Result<Vec<T>> {
-    match records.dtype()?.to_descriptor()? {
-        TypeDescriptor::Compound(found) if found.fields.iter().any(|one| one.name == field) => {}
-        _ => return Err(format!("there is no field {field:?}").into()),
+    let TypeDescriptor::Compound(found) = records.dtype()?.to_descriptor()? else {
+        return Err("it does not hold records".into());
+    };
+    if !found.fields.iter().any(|one| one.name == field) {
+        return Err(format!("there is no field {field:?}").into());
+    }
+    // HDF5 would read on behind them, in its own memory.
+    let size = records.dtype()?.size();
+    let is_within =
+        |one: &CompoundField| one.offset.checked_add(one.ty.size()).is_some_and(|end| end <= size);
+    if !found.fields.iter().all(is_within) {
+        return Err("its records are smaller than their fields".into());
     }
     NAME.set(field.to_owned());
     let read = records.read_slice_1d::<Record<T>, _>(range)?;

@@ -1,4 +1,5 @@
 use super::Container;
+use super::chunk::read_all;
 use super::filters::{Filter, TIGHTEST, unpack};
 use super::number::Number;
 use crate::{Error, Result};
@@ -109,13 +110,7 @@ impl Array {
                 if bytes > 1 << 16 {
                     return Err(too_much());
                 }
-                let read = self.dataset.as_byte_reader().map_err(library).and_then(|mut reader| {
-                    let mut stored = vec![];
-                    std::io::Read::read_to_end(&mut reader, &mut stored)
-                        .map_err(|error| self.refused(error.to_string()))?;
-                    Ok(stored)
-                });
-                Storage::Compact(read?)
+                Storage::Compact(read_all(&self.dataset, bytes as usize).map_err(library)?)
             }
             Layout::Chunked => {
                 let chunk = properties.get_chunk().map_err(library)?;

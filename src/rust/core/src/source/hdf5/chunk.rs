@@ -1,13 +1,14 @@
-//! The two calls that hand out a chunk as it is stored: `hdf5-metno` has none.
+//! The calls that hand out values as they are stored: `hdf5-metno` has none.
 
 #![allow(unsafe_code)]
 
 use hdf5_metno::Dataset;
 use hdf5_metno::sync::sync;
 use hdf5_metno_sys::h5::{herr_t, hsize_t};
-use hdf5_metno_sys::h5d::H5Dread_chunk1;
+use hdf5_metno_sys::h5d::{H5Dread, H5Dread_chunk1};
 use hdf5_metno_sys::h5i::hid_t;
 use hdf5_metno_sys::h5p::H5P_DEFAULT;
+use hdf5_metno_sys::h5s::H5S_ALL;
 
 unsafe extern "C" {
     fn H5Dget_chunk_storage_size(
@@ -48,5 +49,33 @@ pub fn read_chunk(dataset: &Dataset, offset: &[u64], most: u64, out: &mut Vec<u8
             )
         } < 0;
         (!failed).then_some(skipped)
+    })
+}
+
+/// Reads a whole dataset without converting it: `bytes` is what its values take.
+pub fn read_all(dataset: &Dataset, bytes: usize) -> hdf5_metno::Result<Vec<u8>> {
+    let stored = dataset.dtype()?;
+    let count = dataset
+        .get_shape()?
+        .iter()
+        .try_fold(stored.size(), |product, &extent| product.checked_mul(extent));
+    if count != Some(bytes) {
+        return Err("its values are not of their size".into());
+    }
+    let mut out = vec![0; bytes];
+    sync(|| {
+        // SAFETY: the library's lock is held; the dataset and its type are open, and `out`
+        // has the bytes that all of its values take in that type.
+        let failed = unsafe {
+            H5Dread(
+                dataset.id(),
+                stored.id(),
+                H5S_ALL,
+                H5S_ALL,
+                H5P_DEFAULT,
+                out.as_mut_ptr().cast(),
+            )
+        } < 0;
+        if failed { Err("its values cannot be read".into()) } else { Ok(out) }
     })
 }

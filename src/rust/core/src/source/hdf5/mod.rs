@@ -54,6 +54,25 @@ impl Container {
         &self.path
     }
 
+    /// Refuses a matrix with more rows or columns than the file has bytes: of each, memory
+    /// is taken for a number or two, though the matrix stores nothing of those without
+    /// entries.
+    ///
+    /// # Errors
+    /// [`Error::InputData`].
+    pub fn check_extents(&self, matrix: &str, genes: usize, cells: usize) -> Result<()> {
+        // What this allows to a small file takes a few megabytes.
+        const FEW: u64 = 1 << 20;
+        if genes.max(cells) as u64 <= self.len.max(FEW) {
+            return Ok(());
+        }
+        let bytes = self.len;
+        Err(self.refused(
+            matrix,
+            format!("it claims {genes} genes and {cells} cells, in a file of {bytes} bytes"),
+        ))
+    }
+
     /// That one of its datasets (or groups) is not as it must be.
     pub fn refused(&self, dataset: &str, reason: impl Into<String>) -> Error {
         let (path, dataset) = (self.path.clone(), dataset.to_owned());
