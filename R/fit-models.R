@@ -9,8 +9,8 @@
 #'
 #' @param cds Counts: a SingleCellExperiment, a monocle3 `cell_data_set`
 #'   (monocle3 need not be installed), a SummarizedExperiment, a Seurat object,
-#'   or a matrix (dense, sparse, delayed) of genes x cells together with
-#'   `cell_metadata`.
+#'   a matrix (dense, sparse, delayed) of genes x cells together with
+#'   `cell_metadata`, or the path of a file: see [open_h5ad()].
 #' @param model_formula_str The model's right-hand side, as a string,
 #'   `"~ perturbation + percent.mito"`, or as a formula. Variables are columns of
 #'   the cells' metadata; functions are found where `fit_models()` is called.
@@ -141,7 +141,8 @@ fit_models <- function(cds, model_formula_str,
   model <- prepare_model(source, formula, family, size_factors, na_action)
   report_model(model, verbose)
   columns <- rust_fit_models(
-    by_gene(model$counts, threads, progress = progress), model$design$matrix, as.double(model$offset),
+    by_gene(model$counts, threads, progress = progress),
+    model$design$matrix, as.double(model$offset),
     list(
       family = family, max_iterations = as.integer(maxit), threads = threads,
       divide = model$divide
@@ -196,7 +197,8 @@ prepare_model <- function(source, formula, family, mode, na_action,
   if (mode == "offset") offset <- offset + log(used)
   list(
     counts = counts, design = design, offset = offset, family = family,
-    divide = if (mode == "divide") as.double(used), size_factors = mode, origin = found$origin, formula = formula
+    divide = if (mode == "divide") as.double(used), size_factors = mode,
+    origin = found$origin, formula = formula
   )
 }
 

@@ -8,8 +8,9 @@
 #' every pair; [coefficient_table()] makes a table of it, or of a part.
 #'
 #' @param x Counts: a SingleCellExperiment, a monocle3 `cell_data_set`, a
-#'   SummarizedExperiment, a Seurat object, or a matrix (dense, sparse, delayed)
-#'   of genes x cells together with `cell_metadata`.
+#'   SummarizedExperiment, a Seurat object, a matrix (dense, sparse, delayed) of
+#'   genes x cells together with `cell_metadata`, or the path of a file: see
+#'   [open_h5ad()].
 #' @param perturbation Which cells have which perturbation, one of
 #'   * the name of a column of the cells' metadata with one label a cell, a
 #'     factor or character vector (or these labels themselves). Levels without a
@@ -19,7 +20,8 @@
 #'     are kept, with the status `"no cells"`;
 #'   * the name of an alternative experiment (of a Seurat object, of an assay)
 #'     with guides in rows: its assay `"membership"`, or else its first, with
-#'     values as in a matrix.
+#'     values as in a matrix; of a file the name of a matrix in `obsm`, or of a
+#'     type of features, as `"CRISPR Guide Capture"`.
 #' @param formula Covariates: a formula, or a string, such as `~ batch +
 #'   percent.mito`, as in [fit_models()]. The perturbation is added to it and
 #'   must not be in it. Default `~ 1`: an intercept alone.
@@ -78,7 +80,8 @@
 #'   metadata, or one value a cell. Default `NULL`: one stratum.
 #' @param size_factors `"offset"` (default), `"covariate"` or `"none"`: as in
 #'   [fit_models()], where the section Size factors says where they come from.
-#' @param assay,cell_metadata,gene_metadata As in [fit_models()].
+#' @param assay,cell_metadata,gene_metadata As in [fit_models()]. Of a file,
+#'   `assay` names the matrix.
 #' @param na_action What to do with cells without a label, or with `NA` in a
 #'   variable of the formula: `"fail"` (default), with an error that counts
 #'   them, or `"omit"` them with a message.

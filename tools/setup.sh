@@ -13,7 +13,7 @@ cran="cli generics rlang Matrix tibble ggplot2 SeuratObject"
 bioc="S4Vectors SummarizedExperiment SingleCellExperiment"
 if [ "${1:-}" = test ]; then
   programs="$programs pandoc:pandoc qpdf:qpdf tidy:tidy checkbashisms:devscripts"
-  bioc="$bioc DelayedArray DESeq2 glmGamPoi"
+  bioc="$bioc DelayedArray DESeq2 glmGamPoi HDF5Array"
   cran="$cran testthat withr knitr rmarkdown roxygen2 pkgbuild lintr MASS dplyr"
 elif [ "${1:-}" != demo ]; then
   echo "usage: tools/setup.sh demo|test" >&2

@@ -33,8 +33,10 @@ pub struct Target {
     /// Reads what is in the folder. Panics where what is read is not what is there.
     pub run: fn(&Path) -> Result<()>,
     /// Which bytes of a file that was built may be changed, where not all may.
-    pub within: Option<fn(&Path) -> Vec<Range<usize>>>,
+    pub within: Option<Within>,
 }
+
+pub type Within = fn(&Path) -> Vec<Range<usize>>;
 
 pub enum Outcome {
     Read,
