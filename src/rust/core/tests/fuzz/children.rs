@@ -21,7 +21,8 @@ const VARIABLES: [&str; 2] = ["SCORIA_FUZZ_CHILD", "SCORIA_FUZZ_FOLDER"];
 const READ: i32 = 40;
 const REFUSED: i32 = 41;
 const HUNG: i32 = 42;
-const FAILED: i32 = 43;
+const SWOLLEN: i32 = 43;
+const FAILED: i32 = 44;
 
 #[derive(Debug, Default)]
 struct Counts {
@@ -29,6 +30,7 @@ struct Counts {
     refused: u64,
     crashed: u64,
     hung: u64,
+    swollen: u64,
 }
 
 pub fn fuzz_in_children(target: &Target) {
@@ -41,6 +43,7 @@ pub fn fuzz_in_children(target: &Target) {
             Some(Some(READ)) => counts.read += 1,
             Some(Some(REFUSED)) => counts.refused += 1,
             None | Some(Some(HUNG)) => counts.hung += 1,
+            Some(Some(SWOLLEN)) => counts.swollen += 1,
             // A signal; Rust says why where it is the one that aborts.
             Some(None) if !said.contains("panicked") && !said.contains("memory allocation") => {
                 counts.crashed += 1;
@@ -84,6 +87,7 @@ pub fn run_as_child(targets: &[Target]) {
         Outcome::Read => READ,
         Outcome::Refused => REFUSED,
         Outcome::Hung => HUNG,
+        Outcome::Swollen => SWOLLEN,
         Outcome::Failed(how) => {
             eprintln!("{how}");
             FAILED

@@ -42,6 +42,8 @@ pub enum Outcome {
     Read,
     Refused,
     Hung,
+    /// A library of C took memory beyond the ceiling.
+    Swollen,
     Failed(String),
 }
 
@@ -56,6 +58,7 @@ pub fn fuzz(target: &Target) {
             Outcome::Read => read += 1,
             Outcome::Refused => refused += 1,
             Outcome::Hung => return Err(format!("takes longer than {HANGS:?}")),
+            Outcome::Swollen => return Err(format!("took {bytes} bytes of memory")),
             Outcome::Failed(how) => return Err(how),
         }
         most = most.max(bytes);
@@ -171,8 +174,9 @@ pub fn run(target: &Target, folder: &Path, pool: &ThreadPool) -> (Outcome, usize
         Err(_) => Outcome::Hung,
     };
     let bytes = usage.peak();
-    match bytes > CEILING {
+    match usage.peak_of_rust() > CEILING {
         true => (Outcome::Failed(format!("took {bytes} bytes of memory")), bytes),
+        false if bytes > CEILING => (Outcome::Swollen, bytes),
         false => (outcome, bytes),
     }
 }

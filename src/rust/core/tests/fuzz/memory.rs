@@ -79,9 +79,13 @@ impl Usage {
     /// The most bytes that were allocated at once since then, or by how many the
     /// process has outgrown what it ever was.
     pub fn peak(&self) -> usize {
-        let allocated = PEAK.load(Relaxed).saturating_sub(self.live);
         // The system's account is not exact: it may even fall.
-        allocated.max(largest_size().saturating_sub(self.process))
+        self.peak_of_rust().max(largest_size().saturating_sub(self.process))
+    }
+
+    /// The most bytes that Rust had allocated at once since then.
+    pub fn peak_of_rust(&self) -> usize {
+        PEAK.load(Relaxed).saturating_sub(self.live)
     }
 }
 
