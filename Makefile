@@ -17,7 +17,7 @@ PART ?= pairs groups all-pairs memory crispyx fit-models power
 # What `make demo` hands to tools/demo.R.
 export DATA FORMULA FAMILY CORES GENES
 
-.PHONY: help setup setup-demo install demo test check lint document dist bench bench-screen bench-core clean
+.PHONY: help setup setup-demo install demo test check lint document dist bench bench-screen bench-groups bench-core clean
 .NOTPARALLEL:
 
 help: ## Say what each target does.
@@ -67,6 +67,9 @@ bench-screen: install ## Time fit_screen() at the sizes of large screens: PART= 
 	@for part in $(PART); do \
 	  echo "== bench/screen-$$part.R"; Rscript bench/screen-$$part.R || exit; \
 	done
+
+bench-groups: install ## Time test_groups() beside illico, crispyx and pdex.
+	Rscript bench/groups.R
 
 bench-core: ## Time the core's fits and passes.
 	cargo bench --locked
