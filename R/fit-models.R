@@ -214,10 +214,13 @@ check_counted <- function(value, counts, cells, call = caller_env()) {
   }
   gene <- as.integer(found[3])
   cell <- cells[as.integer(found[4])]
+  # Only R tells NA from NaN.
+  in_file <- inherits(counts, "scoria_counts")
+  value <- if (in_file) as.double(found[2]) else counts[gene, cell]
   scoria_abort(c(
     "Counts must be {found[5]}.",
     x = "Gene {.val {gene_names(counts)[gene]}} (row {gene}) has
-         {found[2]} in cell {.val {colnames(counts)[cell]}} (column
+         {value} in cell {.val {colnames(counts)[cell]}} (column
          {cell})."
   ), "counts", call)
 }

@@ -1,4 +1,5 @@
 #' @keywords internal
+#' @importFrom Matrix sparseMatrix
 #' @importFrom methods as is slot
 #' @importFrom rlang %||% caller_env
 #' @importFrom stats coef nobs

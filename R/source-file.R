@@ -20,8 +20,8 @@
 #' @param feature_type Which features are genes: by default those of the type
 #'   `"Gene Expression"`, where the file has types. Others, as `"CRISPR Guide
 #'   Capture"`, can be named as `perturbation` of [fit_screen()].
-#' @param memory_limit The most memory that reading a text file may take: see
-#'   [fit_screen()]. Default `NULL`: 1 GB.
+#' @param memory_limit The most memory that buffers may take while a text file is
+#'   read: see [fit_screen()]. Default `NULL`: 256 MB.
 #' @param threads Number of threads; `NULL` (default) for the option
 #'   `scoria.threads`, or else one.
 #' @param verbose Say what is done? Default `TRUE`.

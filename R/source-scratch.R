@@ -1,8 +1,8 @@
 # Counts by gene: what is stored by cell in a file is turned round once ------------
 
-# Bytes that this may take, where no limit is given; and the least.
+# Bytes that this may take.
 scratch_memory <- function(limit) {
-  min(limit %||% Inf, 1e9)
+  min(limit %||% Inf, 256e6)
 }
 
 # The same counts, from a scratch file where that is needed; told once.

@@ -61,7 +61,7 @@ complete_source <- function(source) {
 # A path is opened; other objects are what they are.
 open_if_path <- function(x, assay = NULL, verbose = TRUE, memory_limit = NULL,
                          arg = rlang::caller_arg(x), call = caller_env()) {
-  if (!is.character(x)) {
+  if (!is.character(x) || !is.null(dim(x))) {
     return(x)
   }
   if (length(x) != 1 || is.na(x)) {

@@ -191,7 +191,6 @@ test_groups <- function(x, group, reference = NULL,
 
 # The tibble, from the engine's columns: all genes of the first group come first.
 tabulate_groups <- function(columns, classes, gene_id) {
-  known <- function(values) if (anyNA(values)) replace(values, is.na(values), NA) else values
   n_genes <- length(gene_id)
   statuses <- c("ok", "low expression", "too few cells", "no variance")
   tibble::new_tibble(list(
@@ -203,12 +202,17 @@ tabulate_groups <- function(columns, classes, gene_id) {
     mean_reference = columns$reference_mean,
     pct = columns$share,
     pct_reference = columns$reference_share,
-    log2_fold_change = known(columns$log2_fold_change),
-    statistic = known(columns$statistic),
-    effect = known(columns$effect),
-    p_value = known(columns$p_value),
-    q_value = known(columns$q_value),
-    status = statuses[columns$status + 1L]
+    log2_fold_change = columns$log2_fold_change,
+    statistic = columns$statistic,
+    effect = columns$effect,
+    p_value = columns$p_value,
+    q_value = columns$q_value,
+    # There are millions, and all the same as a rule.
+    status = if (any(columns$status > 0)) {
+      statuses[columns$status + 1L]
+    } else {
+      rep_len(statuses[1], length(columns$status))
+    }
   ), nrow = n_genes * length(classes$tested))
 }
 

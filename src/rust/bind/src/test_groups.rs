@@ -80,16 +80,21 @@ fn read_options(named: &Named) -> Result<Options> {
 /// Column by column, each freed as it is copied.
 fn as_list(table: GroupTable) -> List {
     let moved = |column: Vec<f64>| -> Robj { column.into() };
+    let unknown = |mut column: Vec<f64>| {
+        let missing = column.iter_mut().filter(|value| value.is_nan());
+        missing.for_each(|value| *value = f64::na());
+        moved(column)
+    };
     list!(
         mean = moved(table.mean),
         reference_mean = moved(table.reference_mean),
         share = moved(table.share),
         reference_share = moved(table.reference_share),
-        log2_fold_change = moved(table.log2_fold_change),
-        statistic = moved(table.statistic),
-        effect = moved(table.effect),
-        p_value = moved(table.p_value),
-        q_value = moved(table.q_value),
+        log2_fold_change = unknown(table.log2_fold_change),
+        statistic = unknown(table.statistic),
+        effect = unknown(table.effect),
+        p_value = unknown(table.p_value),
+        q_value = unknown(table.q_value),
         status = table.status.into_iter().map(|status| status as i32).collect::<Vec<_>>()
     )
 }

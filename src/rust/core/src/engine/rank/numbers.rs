@@ -2,7 +2,7 @@ use super::Job;
 use super::budget::Budget;
 use super::fill::fill;
 use super::groups::{Cell, NO_GROUP};
-use super::measure::Factors;
+use super::measure::{Factors, Measure};
 use super::moments::Moments;
 use super::options::{Normalise, Scale};
 use super::packed::{PACKED, compare_packed};
@@ -68,6 +68,7 @@ fn sum(
         .into_iter()
         .map(|part| (part.clone(), vec![Moments::default(); part.len() * groups.classes()]))
         .collect();
+    let as_given = matches!((job.measure, factors), (Measure::Plain, Factors::None));
     for_each_piece(job.source, |piece| {
         job.monitor.check()?;
         parts.par_iter_mut().with_max_len(1).try_for_each(|(part, moments)| {
@@ -77,9 +78,16 @@ fn sum(
                     continue;
                 }
                 let of_class = &mut moments[class as usize * part.len()..][..part.len()];
+                let stored = genes.iter().zip(values).filter(|(_, v)| **v != 0.0);
+                if as_given {
+                    stored.for_each(|(&gene, &value)| {
+                        of_class[gene as usize - part.start].add(value, value);
+                    });
+                    continue;
+                }
                 let see = |value: f64| job.measure.see(factors.scale(cell, value));
                 let small: [(f64, f64); SMALL] = std::array::from_fn(|value| see(value as f64));
-                for (&gene, &value) in genes.iter().zip(values).filter(|(_, v)| **v != 0.0) {
+                for (&gene, &value) in stored {
                     let whole = value as u32;
                     let is_small = (whole as usize) < SMALL && f64::from(whole) == value;
                     let (tested, level) = if is_small { small[whole as usize] } else { see(value) };
