@@ -5,8 +5,7 @@ use extendr_api::prelude::*;
 use rayon::ThreadPool;
 use scoria_core::result::Part;
 use scoria_core::source::{
-    Axis, Csc, Divided, Library, Scratch, Selected, Source, open_10x, open_compressed, open_dense,
-    open_h5ad,
+    Axis, Csc, Divided, Scratch, Selected, Source, open_10x, open_compressed, open_dense, open_h5ad,
 };
 use scoria_core::{Error, Result};
 use std::path::Path;
@@ -83,11 +82,11 @@ pub struct Opened<'a> {
 }
 
 impl<'a> Counts<'a> {
-    /// By R's own thread, which is to serve what is read through `library`.
-    pub fn open(self, library: &Library) -> Result<Opened<'a>> {
+    /// By R's own thread: others may never get into HDF5's library.
+    pub fn open(self) -> Result<Opened<'a>> {
         let source = match self {
             Counts::Memory { .. } => None,
-            Counts::File { place, .. } => Some(place.open(library)?),
+            Counts::File { place, .. } => Some(place.open()?),
         };
         Ok(Opened { counts: self, source })
     }
@@ -162,20 +161,20 @@ impl<'a> Place<'a> {
         })
     }
 
-    pub fn open(self, library: &Library) -> Result<Box<dyn Source + Send>> {
+    pub fn open(self) -> Result<Box<dyn Source + Send>> {
         let Self { path, kind, matrix, shape } = self;
         let compressed = |axis| match shape {
             Some(&[genes, cells]) => {
-                open_compressed(path, matrix, axis, genes as usize, cells as usize, library)
+                open_compressed(path, matrix, axis, genes as usize, cells as usize)
             }
             _ => Err(Named::wrong("shape", "numbers of genes and cells")),
         };
         Ok(match kind {
-            "h5ad" => open_h5ad(path, matrix, library)?,
-            "10x" => Box::new(open_10x(path, matrix, library)?),
+            "h5ad" => open_h5ad(path, matrix)?,
+            "10x" => Box::new(open_10x(path, matrix)?),
             "by cell" => Box::new(compressed(Axis::Cells)?),
             "by gene" => Box::new(compressed(Axis::Genes)?),
-            "dense" => Box::new(open_dense(path, matrix, library)?),
+            "dense" => Box::new(open_dense(path, matrix)?),
             "scratch" => match Scratch::open(path, matrix)? {
                 Some(scratch) => Box::new(scratch),
                 None => return Err(gone(path)),

@@ -1,7 +1,7 @@
 //! Dispersions of every gene, for `estimate_dispersions()`.
 
 use crate::counts::Held;
-use crate::guard::{Listener, report};
+use crate::guard::{listen, report};
 use extendr_api::prelude::*;
 use scoria_core::design::Design;
 use scoria_core::engine::dispersion::{Trend, estimate_dispersions};
@@ -20,12 +20,10 @@ fn rust_estimate_dispersions(
     report(|| {
         let pool = pool(threads as usize)?;
         let held = Held::of(&counts)?;
-        let counts = held.counts()?;
-        let listener = Listener::new();
-        let opened = counts.open(&listener.library())?;
+        let opened = held.counts()?.open()?;
         let monitor = Monitor::new();
         let columns = design.data();
-        let table = listener.run(Some(&progress), &monitor, || {
+        let table = listen(Some(&progress), &monitor, || {
             let design = Design::new(columns, offset)?;
             opened.with(&pool, |source| estimate_dispersions(source, &design, &monitor))
         })?;

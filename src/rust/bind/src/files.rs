@@ -1,15 +1,15 @@
 //! What files hold beside counts: for `open_h5ad()` and `open_10x_h5()`.
 
 use crate::counts::{Counts, Held, Place};
-use crate::guard::{Listener, report};
+use crate::guard::{listen, report};
 use crate::input::Named;
 use extendr_api::prelude::*;
 use scoria_core::source::frame::{
     CellColumns, Column, Frame, list_h5ad, read_10x, read_frame, read_matrix, read_names,
 };
 use scoria_core::source::{
-    Axis, Container, Csc, Features, Library, Scratch, Source, create_stage, find_mtx, gene_blocks,
-    read_mtx, stage_cells, transpose,
+    Axis, Container, Csc, Features, Scratch, Source, create_stage, find_mtx, gene_blocks, read_mtx,
+    stage_cells, transpose,
 };
 use scoria_core::{Error, Monitor, Result, pool};
 use std::path::Path;
@@ -19,7 +19,7 @@ use std::path::Path;
 #[extendr]
 fn rust_kind_of_file(path: &str) -> Robj {
     report(|| {
-        let file = Container::open(Path::new(path), &Library::default())?.file;
+        let file = Container::open(Path::new(path))?.file;
         let has = |names: [&str; 2]| names.iter().all(|name| file.link_exists(name));
         Ok(match (has(["obs", "var"]), read_10x(&file, None)) {
             (true, _) => "h5ad",
@@ -33,7 +33,7 @@ fn rust_kind_of_file(path: &str) -> Robj {
 #[extendr]
 fn rust_open_matrix(file: List) -> Robj {
     report(|| {
-        let source = Place::of(&Named::of(file))?.open(&Library::default())?;
+        let source = Place::of(&Named::of(file))?.open()?;
         Ok(list!(
             shape = [source.genes() as i32, source.cells() as i32],
             by_cell = source.axis() == Axis::Cells
@@ -50,9 +50,9 @@ fn rust_transpose(file: List, scratch: &str, options: List, progress: Function) 
         let (place, key) = (Place::of(&file)?, file.text("key")?);
         let memory = options.number("memory")? as usize;
         let pool = pool(options.whole("threads")?)?;
-        let (monitor, listener) = (Monitor::new(), Listener::new());
-        let source = place.open(&listener.library())?;
-        listener.run(Some(&progress), &monitor, || {
+        let monitor = Monitor::new();
+        let source = place.open()?;
+        listen(Some(&progress), &monitor, || {
             pool.install(|| transpose(&*source, Path::new(scratch), key, memory, &monitor))?;
             Ok(())
         })
@@ -86,7 +86,7 @@ fn rust_read_mtx(path: &str, scratch: &str, key: &str, options: List, progress: 
         let memory = options.number("memory")? as usize;
         let pool = pool(options.whole("threads")?)?;
         let monitor = Monitor::new();
-        Listener::new().run(Some(&progress), &monitor, || {
+        listen(Some(&progress), &monitor, || {
             let files = find_mtx(Path::new(path))?;
             pool.install(|| read_mtx(&files, Path::new(scratch), key, memory, &monitor))?;
             Ok(())
@@ -124,7 +124,7 @@ fn rust_stage(path: &str, block: Robj, first: bool) -> Robj {
 #[extendr]
 fn rust_list_h5ad(path: &str) -> Robj {
     report(|| {
-        let entries = list_h5ad(&Container::open(Path::new(path), &Library::default())?.file)?;
+        let entries = list_h5ad(&Container::open(Path::new(path))?.file)?;
         let (names, encodings): (Vec<_>, Vec<_>) =
             entries.into_iter().map(|entry| (entry.name, entry.encoding)).unzip();
         Ok(list!(name = names, encoding = encodings))
@@ -136,7 +136,7 @@ fn rust_list_h5ad(path: &str) -> Robj {
 fn rust_read_frame(path: &str, name: &str) -> Robj {
     report(|| {
         let path = Path::new(path);
-        as_list(path, read_frame(&Container::open(path, &Library::default())?.file, name)?)
+        as_list(path, read_frame(&Container::open(path)?.file, name)?)
     })
 }
 
@@ -146,7 +146,7 @@ fn rust_read_10x(path: &str, genome: &str) -> Robj {
     report(|| {
         let genome = Some(genome).filter(|genome| !genome.is_empty());
         let path = Path::new(path);
-        let found = read_10x(&Container::open(path, &Library::default())?.file, genome)?;
+        let found = read_10x(&Container::open(path)?.file, genome)?;
         Ok(list!(
             group = found.group,
             cells = as_list(path, found.cells)?,
@@ -159,8 +159,7 @@ fn rust_read_10x(path: &str, genome: &str) -> Robj {
 #[extendr]
 fn rust_read_cell_columns(path: &str, name: &str) -> Robj {
     report(|| {
-        let columns =
-            read_matrix(&Container::open(Path::new(path), &Library::default())?.file, name)?;
+        let columns = read_matrix(&Container::open(Path::new(path))?.file, name)?;
         let CellColumns { n_cells, names, starts, cells, values } = columns;
         Ok(list!(
             n_cells = n_cells as i32,
@@ -177,7 +176,7 @@ fn rust_read_cell_columns(path: &str, name: &str) -> Robj {
 fn rust_read_names(path: &str, name: &str) -> Robj {
     report(|| {
         let path = Path::new(path);
-        without_nul(path, read_names(&Container::open(path, &Library::default())?.file, name)?)
+        without_nul(path, read_names(&Container::open(path)?.file, name)?)
     })
 }
 
@@ -187,8 +186,7 @@ fn rust_read_names(path: &str, name: &str) -> Robj {
 fn rust_collect_genes(counts: Robj) -> Robj {
     report(|| {
         let held = Held::of(&counts)?;
-        let listener = Listener::new();
-        let opened = held.counts()?.open(&listener.library())?;
+        let opened = held.counts()?.open()?;
         let pool = pool(1)?;
         let collect = |source: &dyn Source| {
             let (mut starts, mut cells, mut values) = (vec![0], vec![], vec![]);
@@ -204,7 +202,7 @@ fn rust_collect_genes(counts: Robj) -> Robj {
             Ok((starts, cells, values))
         };
         let (starts, cells, values) =
-            listener.run(None, &Monitor::new(), || opened.with(&pool, collect))?;
+            listen(None, &Monitor::new(), || opened.with(&pool, collect))?;
         Ok(list!(p = starts, i = cells, x = values))
     })
 }

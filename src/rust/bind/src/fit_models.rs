@@ -1,7 +1,7 @@
 //! Generalised linear models of every gene, for `fit_models()`.
 
 use crate::counts::Held;
-use crate::guard::{Listener, report};
+use crate::guard::{listen, report};
 use crate::input::Named;
 use extendr_api::prelude::*;
 use scoria_core::design::Design;
@@ -24,13 +24,11 @@ fn rust_fit_models(
         let options = read_options(&named)?;
         let pool = pool(named.whole("threads")?)?;
         let held = Held::of(&counts)?;
-        let counts = held.counts()?;
-        let listener = Listener::new();
-        let opened = counts.open(&listener.library())?;
+        let opened = held.counts()?.open()?;
         let size_factors = named.doubles_or_none("divide")?;
         let monitor = Monitor::new();
         let columns = design.data();
-        let (design, table) = listener.run(Some(&progress), &monitor, || {
+        let (design, table) = listen(Some(&progress), &monitor, || {
             let design = Design::new(columns, offset)?;
             let fit = |source: &dyn Source| fit_genes(source, &design, &options, &monitor);
             let table = opened.with_divided(&pool, size_factors, fit)?;
@@ -46,9 +44,8 @@ fn rust_summarise(counts: Robj, threads: i32) -> Robj {
     report(|| {
         let pool = pool(threads as usize)?;
         let held = Held::of(&counts)?;
-        let listener = Listener::new();
-        let opened = held.counts()?.open(&listener.library())?;
-        let summary = listener.run(None, &Monitor::new(), || opened.with(&pool, summarise))?;
+        let opened = held.counts()?.open()?;
+        let summary = listen(None, &Monitor::new(), || opened.with(&pool, summarise))?;
         Ok(list!(
             cells_expressing = summary.cells_expressing,
             genes_expressed = summary.genes_expressed,

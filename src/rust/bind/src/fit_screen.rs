@@ -1,7 +1,7 @@
 //! Every gene against every perturbation, for `fit_screen()`.
 
 use crate::counts::{Counts, Held};
-use crate::guard::{Listener, report};
+use crate::guard::{listen, report};
 use crate::input::Named;
 use extendr_api::prelude::*;
 use scoria_core::design::Membership;
@@ -27,8 +27,7 @@ fn rust_fit_screen(counts: Robj, screen: List, options: List, progress: Function
         let pool = pool(named.whole("threads")?)?;
         let held = Held::of(&counts)?;
         let counts = held.counts()?;
-        let listener = Listener::new();
-        let opened = counts.open(&listener.library())?;
+        let opened = counts.open()?;
         let (design, offset) = (screen.doubles("design")?, screen.doubles("offset")?);
         let offsets = screen.integers("perturbation_p")?;
         let membership =
@@ -71,7 +70,7 @@ fn rust_fit_screen(counts: Robj, screen: List, options: List, progress: Function
         // By this thread, as everything that needs HDF5's library.
         let mut file = output.as_ref().map(Output::open).transpose()?;
         let monitor = Monitor::new();
-        let block = listener.run(Some(&progress), &monitor, || {
+        let block = listen(Some(&progress), &monitor, || {
             opened.with(&pool, |source| {
                 let fit = |sink: &mut dyn ScreenSink| {
                     fit_screen(source, &comparison, pairs, &options, &monitor, sink)

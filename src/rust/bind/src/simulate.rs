@@ -1,6 +1,6 @@
 //! Simulated counts for `simulate_screen()`.
 
-use crate::guard::{Listener, report};
+use crate::guard::{listen, report};
 use crate::input::Named;
 use extendr_api::prelude::*;
 use scoria_core::source::{Simulation, simulate_counts};
@@ -27,7 +27,7 @@ fn rust_simulate_counts(options: List, threads: i32, progress: Function) -> Robj
         };
         let monitor = Monitor::new();
         let job = || simulate_counts(&simulation, &monitor);
-        let counts = Listener::new().run(Some(&progress), &monitor, job)?;
+        let counts = listen(Some(&progress), &monitor, job)?;
         Ok(list!(p = counts.offsets, i = counts.rows, x = counts.values))
     })
 }

@@ -1,7 +1,7 @@
 //! Every gene of every group against a reference, for `test_groups()`.
 
 use crate::counts::Held;
-use crate::guard::{Listener, report};
+use crate::guard::{listen, report};
 use crate::input::Named;
 use extendr_api::prelude::*;
 use scoria_core::engine::rank::{
@@ -19,9 +19,7 @@ fn rust_test_groups(counts: Robj, group: &[i32], options: List, progress: Functi
         let options = read_options(&named)?;
         let pool = pool(named.whole("threads")?)?;
         let held = Held::of(&counts)?;
-        let counts = held.counts()?;
-        let listener = Listener::new();
-        let opened = counts.open(&listener.library())?;
+        let opened = held.counts()?.open()?;
         let against = match named.flag("against_rest")? {
             true => Against::Rest,
             false => Against::Control,
@@ -30,7 +28,7 @@ fn rust_test_groups(counts: Robj, group: &[i32], options: List, progress: Functi
         let class: Vec<u32> = group.iter().map(class).collect();
         let groups = Groups::new(&class, named.whole("n_groups")?, against)?;
         let monitor = Monitor::new();
-        let table = listener.run(Some(&progress), &monitor, || {
+        let table = listen(Some(&progress), &monitor, || {
             opened.with(&pool, |source| test_groups(source, &groups, &options, &monitor))
         })?;
         Ok(as_list(table))

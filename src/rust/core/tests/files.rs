@@ -9,7 +9,7 @@ mod refusal;
 use fixture::{Matrix, Packing, folder, seen, write_10x, write_h5ad_dense, write_h5ad_sparse};
 use proptest::prelude::*;
 use scoria_core::source::{
-    Axis, CountKind, Library, Selected, Source, check_counts, open_10x, open_h5ad, summarise,
+    Axis, CountKind, Selected, Source, check_counts, open_10x, open_h5ad, summarise,
 };
 
 const PACKINGS: [Packing; 7] = [
@@ -54,7 +54,7 @@ proptest! {
         for axis in [Axis::Cells, Axis::Genes] {
             for packing in PACKINGS {
                 write_h5ad_sparse::<f32, i32>(&path, &matrix, axis, packing);
-                agrees(&matrix, &*open_h5ad(&path, "X", &Library::default()).unwrap())?;
+                agrees(&matrix, &*open_h5ad(&path, "X").unwrap())?;
             }
         }
     }
@@ -65,7 +65,7 @@ proptest! {
         let path = folder.path().join("x.h5ad");
         for packing in PACKINGS {
             write_h5ad_dense::<f64>(&path, &matrix, packing);
-            agrees(&matrix, &*open_h5ad(&path, "X", &Library::default()).unwrap())?;
+            agrees(&matrix, &*open_h5ad(&path, "X").unwrap())?;
         }
     }
 
@@ -75,7 +75,7 @@ proptest! {
         let path = folder.path().join("x.h5");
         for (group, packing) in [("matrix", Packing::Gzip), ("GRCh38", Packing::Contiguous)] {
             write_10x(&path, group, &matrix, packing);
-            agrees(&matrix, &open_10x(&path, group, &Library::default()).unwrap())?;
+            agrees(&matrix, &open_10x(&path, group).unwrap())?;
         }
     }
 }
@@ -88,9 +88,9 @@ fn numbers_of_every_type_are_read() {
     macro_rules! check {
         ($($value:ty, $index:ty;)*) => {$({
             write_h5ad_sparse::<$value, $index>(&path, &matrix, Axis::Cells, Packing::Gzip);
-            agrees(&matrix, &*open_h5ad(&path, "X", &Library::default()).unwrap()).unwrap();
+            agrees(&matrix, &*open_h5ad(&path, "X").unwrap()).unwrap();
             write_h5ad_dense::<$value>(&path, &matrix, Packing::Chunked);
-            agrees(&matrix, &*open_h5ad(&path, "X", &Library::default()).unwrap()).unwrap();
+            agrees(&matrix, &*open_h5ad(&path, "X").unwrap()).unwrap();
         })*};
     }
     check! {
@@ -105,7 +105,7 @@ fn the_matrices_of_the_older_encoding_are_read() {
     let path = folder.path().join("x.h5ad");
     for axis in [Axis::Cells, Axis::Genes] {
         fixture::write_h5sparse(&path, &matrix, axis);
-        agrees(&matrix, &*open_h5ad(&path, "X", &Library::default()).unwrap()).unwrap();
+        agrees(&matrix, &*open_h5ad(&path, "X").unwrap()).unwrap();
     }
 }
 
@@ -116,7 +116,7 @@ fn layers_and_raw_are_found_by_name() {
     let path = folder.path().join("x.h5ad");
     for name in ["layers/counts", "raw/X"] {
         fixture::write_h5ad_at::<f32, i32>(&path, name, &matrix, Axis::Cells, Packing::Contiguous);
-        agrees(&matrix, &*open_h5ad(&path, name, &Library::default()).unwrap()).unwrap();
-        assert!(open_h5ad(&path, "X", &Library::default()).is_err());
+        agrees(&matrix, &*open_h5ad(&path, name).unwrap()).unwrap();
+        assert!(open_h5ad(&path, "X").is_err());
     }
 }

@@ -1,4 +1,4 @@
-use super::hdf5::{Array, Buffers, Container, Library};
+use super::hdf5::{Array, Buffers, Container};
 use super::{Axis, Entries, RANGE_ENTRIES, Room, Source, cut};
 use crate::Result;
 use crate::simd::{Kernel, Vector, run};
@@ -31,9 +31,8 @@ pub fn open_compressed(
     axis: Axis,
     genes: usize,
     cells: usize,
-    library: &Library,
 ) -> Result<Compressed> {
-    Compressed::open(&Container::open(path, library)?, group, axis, genes, cells)
+    Compressed::open(&Container::open(path)?, group, axis, genes, cells)
 }
 
 impl Compressed {

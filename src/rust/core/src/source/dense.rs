@@ -1,5 +1,5 @@
 use super::compressed::MOST;
-use super::hdf5::{Array, Container, Library};
+use super::hdf5::{Array, Container};
 use super::{Axis, Entries, RANGE_ENTRIES, Room, Source};
 use crate::Result;
 use std::ops::Range;
@@ -19,8 +19,8 @@ const WIDEST: usize = 1 << 24;
 ///
 /// # Errors
 /// As [`Dense::open`], and where the file is none of HDF5.
-pub fn open_dense(path: &Path, name: &str, library: &Library) -> Result<Dense> {
-    Dense::open(&Container::open(path, library)?, name)
+pub fn open_dense(path: &Path, name: &str) -> Result<Dense> {
+    Dense::open(&Container::open(path)?, name)
 }
 
 impl Dense {

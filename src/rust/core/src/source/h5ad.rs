@@ -1,7 +1,7 @@
 //! The matrices of AnnData's files, of cells x genes, in every encoding so far.
 
 use super::compressed::MOST;
-use super::hdf5::{Container, Library, shape_attribute, text_attribute};
+use super::hdf5::{Container, shape_attribute, text_attribute};
 use super::{Axis, Compressed, Dense, Source};
 use crate::{Error, Result};
 use std::path::Path;
@@ -11,8 +11,8 @@ use std::path::Path;
 /// # Errors
 /// [`Error::InputFile`] where the file is none of AnnData, [`Error::InputData`] where it
 /// has no such matrix, or one in an encoding that is newer than this release, or damaged.
-pub fn open_h5ad(path: &Path, matrix: &str, library: &Library) -> Result<Box<dyn Source + Send>> {
-    let container = Container::open(path, library)?;
+pub fn open_h5ad(path: &Path, matrix: &str) -> Result<Box<dyn Source + Send>> {
+    let container = Container::open(path)?;
     check_anndata(&container)?;
     open_matrix(&container, matrix)
 }

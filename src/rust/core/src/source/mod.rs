@@ -26,7 +26,7 @@ pub use csc::Csc;
 pub use dense::{Dense, open_dense};
 pub use divided::Divided;
 pub use h5ad::open_h5ad;
-pub use hdf5::{Container, Library, Request};
+pub use hdf5::Container;
 pub use mtx::{Features, MtxFiles, find_mtx, read_mtx};
 pub use pieces::{Piece, for_each_piece};
 pub use scratch::{Scratch, ScratchWriter, transpose};

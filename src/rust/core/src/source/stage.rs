@@ -69,7 +69,7 @@ fn append<T: H5Type>(group: &Group, name: &str, values: &[T]) -> hdf5::Result<()
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Axis, Compressed, Container, Library, summarise};
+    use super::super::{Axis, Compressed, Container, summarise};
     use super::*;
 
     #[test]
@@ -89,7 +89,7 @@ mod tests {
         block(0..1);
         block(1..2);
         block(2..4);
-        let container = Container::open(&path, &Library::default()).unwrap();
+        let container = Container::open(&path).unwrap();
         let staged = Compressed::open(&container, GROUP, Axis::Cells, 3, 4).unwrap();
         let whole = Csc::new(3, &offsets, &rows, &values).unwrap();
         assert_eq!(summarise(&staged).unwrap(), summarise(&whole).unwrap());

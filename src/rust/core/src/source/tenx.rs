@@ -2,7 +2,7 @@
 //! cells by column.
 
 use super::compressed::MOST;
-use super::hdf5::{Array, Container, Library};
+use super::hdf5::{Array, Container};
 use super::{Axis, Compressed};
 use crate::Result;
 use std::path::Path;
@@ -14,8 +14,8 @@ use std::path::Path;
 /// [`Error::InputFile`](crate::Error::InputFile) where the file is none of HDF5,
 /// [`Error::InputData`](crate::Error::InputData) where it has no such matrix, or one that
 /// is damaged.
-pub fn open_10x(path: &Path, group: &str, library: &Library) -> Result<Compressed> {
-    let container = Container::open(path, library)?;
+pub fn open_10x(path: &Path, group: &str) -> Result<Compressed> {
+    let container = Container::open(path)?;
     let shape = Array::open(&container, &format!("{group}/shape"), 1)?;
     let &[genes, cells] = shape.offsets()?.as_slice() else {
         return Err(shape.refused("it does not hold two numbers"));

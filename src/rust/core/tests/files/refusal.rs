@@ -7,7 +7,7 @@ use super::fixture::{
 use hdf5_metno::types::VarLenUnicode;
 use hdf5_metno::{File, Group};
 use scoria_core::source::{
-    Axis, CountKind, Library, Source, check_counts, gene_blocks, open_10x, open_h5ad, summarise,
+    Axis, CountKind, Source, check_counts, gene_blocks, open_10x, open_h5ad, summarise,
 };
 use scoria_core::{Error, Result};
 use std::fs;
@@ -25,7 +25,7 @@ fn read(source: &dyn Source) -> Result<()> {
 }
 
 fn read_h5ad(path: &Path) -> Result<()> {
-    read(&*open_h5ad(path, "X", &Library::default())?)
+    read(&*open_h5ad(path, "X")?)
 }
 
 /// A whole file, of which `change` makes another.
@@ -196,10 +196,7 @@ fn newer_encodings_and_other_things_are_refused() {
 fn what_is_no_hdf5_file_is_refused() {
     let folder = folder();
     let path = folder.path().join("x.h5ad");
-    let refused = |path: &Path| match (
-        open_h5ad(path, "X", &Library::default()).map(|_| ()),
-        open_10x(path, "matrix", &Library::default()),
-    ) {
+    let refused = |path: &Path| match (open_h5ad(path, "X").map(|_| ()), open_10x(path, "matrix")) {
         (
             Err(Error::InputFile { path: one, reason }),
             Err(Error::InputFile { path: other, .. }),
@@ -291,10 +288,7 @@ fn a_matrix_of_10x_is_checked_alike() {
         let file = File::open_rw(&path).unwrap();
         change(&file);
         file.close().unwrap();
-        open_10x(&path, "matrix", &Library::default())
-            .and_then(|source| read(&source))
-            .unwrap_err()
-            .to_string()
+        open_10x(&path, "matrix").and_then(|source| read(&source)).unwrap_err().to_string()
     };
     let group = |file: &File| file.group("matrix").unwrap();
     let shape = |shape: &'static [i32]| move |file: &File| replace(&group(file), "shape", shape);

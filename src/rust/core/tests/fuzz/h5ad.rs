@@ -8,7 +8,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use scoria_core::Result;
 use scoria_core::source::frame::{list_h5ad, read_frame, read_matrix};
-use scoria_core::source::{Container, Library, open_h5ad};
+use scoria_core::source::{Container, open_h5ad};
 
 use super::hdf5::{Compressed, read_counts};
 use super::pen::{Kind, NUMBERS, Pen, WHOLE};
@@ -209,11 +209,11 @@ fn codes(count: usize) -> Vec<f64> {
 
 pub fn run(folder: &Path) -> Result<()> {
     let path = folder.join("file.h5");
-    let library = Library::default();
-    let file = Container::open(&path, &library)?.file;
+
+    let file = Container::open(&path)?.file;
     // One part may be good where another is not.
     let mut parts = vec![
-        open_h5ad(&path, "X", &library).and_then(|counts| read_counts(&*counts)),
+        open_h5ad(&path, "X").and_then(|counts| read_counts(&*counts)),
         read_frame(&file, "obs").map(drop),
         read_frame(&file, "var").map(drop),
     ];

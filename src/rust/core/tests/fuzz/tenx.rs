@@ -7,7 +7,7 @@ use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use scoria_core::Result;
 use scoria_core::source::frame::read_10x;
-use scoria_core::source::{Container, Library, Source, open_10x};
+use scoria_core::source::{Container, Source, open_10x};
 
 use super::hdf5::{Compressed, read_counts};
 use super::pen::{Kind, Pen};
@@ -45,11 +45,11 @@ fn write_texts(group: &Group, name: &str, count: usize, pen: &mut Pen<'_>) {
 
 pub fn run(folder: &Path) -> Result<()> {
     let path = folder.join("file.h5");
-    let library = Library::default();
-    let found = read_10x(&Container::open(&path, &library)?.file, None);
+
+    let found = read_10x(&Container::open(&path)?.file, None);
     // The counts may be good where the names are not.
     let group = found.as_ref().map_or("matrix", |found| &found.group);
-    let counts = open_10x(&path, group, &library)?;
+    let counts = open_10x(&path, group)?;
     read_counts(&counts)?;
     let found = found?;
     assert_eq!(found.cells.index.len(), counts.cells());

@@ -1,13 +1,12 @@
 use super::Container;
-use super::chunk::read_all;
+use super::chunks::{Chunks, Place};
 use super::filters::{Filter, TIGHTEST, unpack};
+use super::library::read_all;
 use super::number::Number;
 use crate::{Error, Result};
 use hdf5_metno as hdf5;
 use hdf5_metno::dataset::Layout;
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// A dataset of numbers, of one or two dimensions.
@@ -16,7 +15,6 @@ pub struct Array {
     /// No other array of this process has it.
     id: u64,
     container: Container,
-    dataset: Arc<hdf5::Dataset>,
     name: String,
     number: Number,
     shape: Vec<usize>,
@@ -30,10 +28,7 @@ enum Storage {
     Contiguous(u64),
     /// Within the dataset's header.
     Compact(Vec<u8>),
-    Chunked {
-        chunk: Vec<usize>,
-        filters: Vec<Filter>,
-    },
+    Chunked(Chunks, Vec<Filter>),
 }
 
 /// A thread's memory for what is stored, and the chunk that it unpacked last.
@@ -42,7 +37,7 @@ pub struct Buffers {
     stored: Vec<u8>,
     spare: Vec<u8>,
     /// Which array's chunk is in `stored`, and where it begins.
-    unpacked: Option<(u64, Vec<u64>)>,
+    unpacked: Option<(u64, Vec<usize>)>,
 }
 
 /// Bytes of a chunk, unpacked: more is refused.
@@ -77,13 +72,12 @@ impl Array {
             number,
             storage: Storage::Empty,
             shape,
-            dataset: Arc::new(dataset),
         };
-        array.storage = array.find_storage()?;
+        array.storage = array.find_storage(&dataset)?;
         Ok(array)
     }
 
-    fn find_storage(&self) -> Result<Storage> {
+    fn find_storage(&self, dataset: &hdf5::Dataset) -> Result<Storage> {
         let library = |error: hdf5::Error| self.refused(format!("it is damaged ({error})"));
         let size = self.number.size() as u64;
         let product = |dims: &[usize]| {
@@ -94,14 +88,14 @@ impl Array {
         if bytes == 0 {
             return Ok(Storage::Empty);
         }
-        let properties = self.dataset.create_plist().map_err(library)?;
+        let properties = dataset.create_plist().map_err(library)?;
         let layout = properties.get_layout().map_err(library)?;
         let storage = match layout {
             Layout::Contiguous => {
                 let never = || self.refused("it was never written, or is in another file");
-                let offset = self.dataset.offset().ok_or_else(never)?;
+                let offset = dataset.offset().ok_or_else(never)?;
                 match offset.checked_add(bytes) {
-                    Some(end) if end <= self.container.len => Storage::Contiguous(offset),
+                    Some(end) if end <= self.container.bytes.len() => Storage::Contiguous(offset),
                     _ => return Err(self.refused("the file is cut off before its end")),
                 }
             }
@@ -110,7 +104,7 @@ impl Array {
                 if bytes > 1 << 16 {
                     return Err(too_much());
                 }
-                Storage::Compact(read_all(&self.dataset, bytes as usize).map_err(library)?)
+                Storage::Compact(read_all(dataset, bytes as usize).map_err(library)?)
             }
             Layout::Chunked => {
                 let chunk = properties.get_chunk().map_err(library)?;
@@ -125,7 +119,7 @@ impl Array {
                 })?;
                 let packed = filters.iter().any(|f| matches!(f, Filter::Deflate | Filter::Lzf));
                 let tightest = if packed { TIGHTEST } else { 1 };
-                let most = self.container.len.saturating_mul(tightest);
+                let most = self.container.bytes.len().saturating_mul(tightest);
                 if bytes > most || chunk_bytes > most.max(1 << 16) {
                     return Err(too_much());
                 }
@@ -135,7 +129,8 @@ impl Array {
                         chunk_bytes >> 20
                     )));
                 }
-                Storage::Chunked { chunk, filters }
+                let chunks = Chunks::of(dataset, &self.container, &self.name, &self.shape, chunk)?;
+                Storage::Chunked(chunks, filters)
             }
             Layout::Virtual => return Err(self.refused("it refers to other files")),
         };
@@ -157,7 +152,7 @@ impl Array {
     /// How many rows (or, of one dimension, entries) are packed together.
     pub fn rows_together(&self) -> usize {
         match &self.storage {
-            Storage::Chunked { chunk, .. } => chunk[0],
+            Storage::Chunked(chunks, _) => chunks.extents()[0],
             _ => 1,
         }
     }
@@ -208,19 +203,21 @@ impl Array {
         out: &mut Vec<f64>,
     ) -> Result<()> {
         let columns = self.shape[1];
-        let Storage::Chunked { chunk, filters } = &self.storage else {
+        let Storage::Chunked(chunks, filters) = &self.storage else {
             return self.doubles(rows.start * columns..rows.end * columns, buffers, out);
         };
-        let size = self.number.size();
+        let (size, &[high, wide]) = (self.number.size(), chunks.extents()) else {
+            unreachable!("as many dimensions as the dataset");
+        };
         let start = out.len();
         out.resize(start + rows.len() * columns, 0.0);
         let mut piece = vec![];
-        for top in chunk_starts(&rows, chunk[0]) {
-            for left in chunk_starts(&(0..columns), chunk[1]) {
-                self.load(&[top as u64, left as u64], chunk, filters, buffers)?;
-                let within = left..columns.min(left + chunk[1]);
-                for row in rows.start.max(top)..rows.end.min(top + chunk[0]) {
-                    let from = (row - top) * chunk[1] * size;
+        for top in chunk_starts(&rows, high) {
+            for left in chunk_starts(&(0..columns), wide) {
+                self.load(&[top, left], chunks, filters, buffers)?;
+                let within = left..columns.min(left + wide);
+                for row in rows.start.max(top)..rows.end.min(top + high) {
+                    let from = (row - top) * wide * size;
                     piece.clear();
                     let bytes = &buffers.stored[from..from + within.len() * size];
                     let read = self.number.doubles(bytes, &mut piece);
@@ -242,34 +239,30 @@ impl Array {
         mut take: impl FnMut(&[u8]) -> Result<()>,
     ) -> Result<()> {
         let size = self.number.size();
-        if span.is_empty() {
-            return Ok(());
-        }
         match &self.storage {
             Storage::Empty => Ok(()),
             Storage::Compact(stored) => {
                 let bytes = stored.get(span.start * size..span.end * size);
                 take(bytes.ok_or_else(|| self.refused("it is cut off"))?)
             }
-            Storage::Contiguous(offset) => {
-                // As much as stays in a core's own cache, for it is looked at twice.
-                const AT_ONCE: usize = 1 << 16;
-                for from in span.clone().step_by(AT_ONCE) {
-                    let count = AT_ONCE.min(span.end - from);
-                    buffers.unpacked = None;
-                    buffers.stored.resize(count * size, 0);
-                    let at = offset + (from * size) as u64;
-                    let read = self.container.bytes.read_exact_at(&mut buffers.stored, at);
-                    read.map_err(|error| self.refused(error.to_string()))?;
-                    take(&buffers.stored)?;
+            Storage::Contiguous(at) => {
+                let at = at + (span.start * size) as u64;
+                self.each_plain(at, span.len(), buffers, &mut take)
+            }
+            Storage::Chunked(chunks, filters) if filters.is_empty() => {
+                let mut next = span.start;
+                while next < span.end {
+                    let (at, count) = self.stretch(chunks, next..span.end)?;
+                    self.each_plain(at, count, buffers, &mut take)?;
+                    next += count;
                 }
                 Ok(())
             }
-            Storage::Chunked { chunk, filters } => {
-                for first in chunk_starts(&span, chunk[0]) {
-                    self.load(&[first as u64], chunk, filters, buffers)?;
+            Storage::Chunked(chunks, filters) => {
+                for first in chunk_starts(&span, chunks.extents()[0]) {
+                    self.load(&[first], chunks, filters, buffers)?;
                     let from = span.start.max(first) - first;
-                    let to = span.end.min(first + chunk[0]) - first;
+                    let to = span.end.min(first + chunks.extents()[0]) - first;
                     take(&buffers.stored[from * size..to * size])?;
                 }
                 Ok(())
@@ -277,11 +270,54 @@ impl Array {
         }
     }
 
-    /// Has the chunk at `offset` unpacked in `buffers`.
+    /// Where the first entries of a span are, in chunks that are not packed and follow upon
+    /// each other in the file, too; and how many.
+    fn stretch(&self, chunks: &Chunks, span: Range<usize>) -> Result<(u64, usize)> {
+        let (size, together) = (self.number.size(), chunks.extents()[0]);
+        let place = |first: usize| -> Result<u64> {
+            let place = self.place(chunks, &[first])?;
+            match place.size as usize == together * size {
+                true => Ok(place.at),
+                false => Err(self.damaged(&[first], "a chunk is not of its size")),
+            }
+        };
+        let first = span.start / together * together;
+        let at = place(first)?;
+        let mut next = first + together;
+        while next < span.end && place(next)? == at.saturating_add(((next - first) * size) as u64) {
+            next += together;
+        }
+        let begins = at.saturating_add(((span.start - first) * size) as u64);
+        Ok((begins, next.min(span.end) - span.start))
+    }
+
+    /// Hands out entries that are in the file as they are.
+    fn each_plain(
+        &self,
+        at: u64,
+        count: usize,
+        buffers: &mut Buffers,
+        take: &mut impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        // As much as stays in a core's own cache, for it is looked at twice.
+        const AT_ONCE: usize = 1 << 16;
+        let size = self.number.size();
+        buffers.unpacked = None;
+        for from in (0..count).step_by(AT_ONCE) {
+            buffers.stored.resize(AT_ONCE.min(count - from) * size, 0);
+            let at = at.saturating_add((from * size) as u64);
+            let read = self.container.bytes.read(at, &mut buffers.stored);
+            read.map_err(|error| self.refused(error.to_string()))?;
+            take(&buffers.stored)?;
+        }
+        Ok(())
+    }
+
+    /// Has the chunk that begins at `offset` unpacked in `buffers`.
     fn load(
         &self,
-        offset: &[u64],
-        chunk: &[usize],
+        offset: &[usize],
+        chunks: &Chunks,
         filters: &[Filter],
         buffers: &mut Buffers,
     ) -> Result<()> {
@@ -289,17 +325,28 @@ impl Array {
             return Ok(());
         }
         buffers.unpacked = None;
+        let Place { at, size, skipped } = self.place(chunks, offset)?;
         let Buffers { stored, spare, .. } = buffers;
-        let skipped =
-            self.container.library.read_chunk(&self.dataset, offset, self.container.len, stored);
-        let skipped = skipped.ok_or_else(|| {
-            self.refused(format!("the chunk at {offset:?} is damaged, or was never written"))
-        })?;
-        let size = chunk.iter().product::<usize>() * self.number.size();
+        if !self.container.bytes.has(at, u64::from(size)) {
+            return Err(self.damaged(offset, "the file is cut off before its end"));
+        }
+        stored.resize(size as usize, 0);
+        let read = self.container.bytes.read(at, stored);
+        read.map_err(|error| self.damaged(offset, &error.to_string()))?;
+        let size = chunks.extents().iter().product::<usize>() * self.number.size();
         unpack(filters, skipped, stored, spare, size, self.number.size())
-            .map_err(|reason| self.refused(format!("at {offset:?}: {reason}")))?;
+            .map_err(|reason| self.damaged(offset, reason))?;
         buffers.unpacked = Some((self.id, offset.to_vec()));
         Ok(())
+    }
+
+    fn place(&self, chunks: &Chunks, offset: &[usize]) -> Result<Place> {
+        let place = chunks.place(offset);
+        place.ok_or_else(|| self.damaged(offset, "it was never written"))
+    }
+
+    fn damaged(&self, offset: &[usize], reason: &str) -> Error {
+        self.refused(format!("the chunk at {offset:?}: {reason}"))
     }
 }
 

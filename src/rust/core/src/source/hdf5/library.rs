@@ -1,71 +1,88 @@
-use super::chunk::read_chunk;
+//! What the library of HDF5 tells of a dataset, where `hdf5-metno` does not ask it.
+
+#![allow(unsafe_code)]
+
+use super::chunks::Place;
 use hdf5_metno::Dataset;
-use std::fmt;
-use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
-use std::thread::{self, ThreadId};
+use hdf5_metno::sync::sync;
+use hdf5_metno_sys::h5::{herr_t, hsize_t};
+use hdf5_metno_sys::h5d::{H5Dget_chunk_info_by_coord, H5Dread};
+use hdf5_metno_sys::h5i::hid_t;
+use hdf5_metno_sys::h5p::H5P_DEFAULT;
+use hdf5_metno_sys::h5s::H5S_ALL;
+use std::ffi::{c_uint, c_ulong};
 
-/// Who calls HDF5's library to read chunks: whoever wants one; or one thread for all,
-/// where others than this crate use the library in the same process. R's own packages
-/// do, from R's thread, and leave its lock held where they fail: then no other thread
-/// ever gets in.
-#[derive(Clone, Default)]
-pub struct Library {
-    to: Option<(ThreadId, HandOver)>,
+unsafe extern "C" {
+    /// From 1.10.3 on, though `hdf5-metno-sys` has it for some releases alone.
+    fn H5Oget_info2(object: hid_t, info: *mut ObjectInfo, fields: c_uint) -> herr_t;
 }
 
-type HandOver = Arc<dyn Fn(Request) + Send + Sync>;
-
-/// A chunk that is wanted, to be served by the thread that it was handed over to.
-pub struct Request {
-    dataset: Arc<Dataset>,
-    offset: Vec<u64>,
-    most: u64,
-    bytes: Vec<u8>,
-    reply: Sender<(Vec<u8>, Option<u32>)>,
+/// The beginning of what is told of an object, and room for the rest.
+#[repr(C)]
+struct ObjectInfo {
+    file: c_ulong,
+    address: u64,
+    rest: [u64; 32],
 }
 
-impl Library {
-    /// Hands the requests of other threads over to the current one, which is to
-    /// [`Request::serve`] them for as long as they read.
-    pub fn here(hand_over: impl Fn(Request) + Send + Sync + 'static) -> Self {
-        Self { to: Some((thread::current().id(), Arc::new(hand_over))) }
-    }
+const BASIC: c_uint = 1;
 
-    /// As [`read_chunk`].
-    pub fn read_chunk(
-        &self,
-        dataset: &Arc<Dataset>,
-        offset: &[u64],
-        most: u64,
-        out: &mut Vec<u8>,
-    ) -> Option<u32> {
-        let elsewhere = self.to.as_ref().filter(|(to, _)| *to != thread::current().id());
-        let Some((_, hand_over)) = elsewhere else {
-            return read_chunk(dataset, offset, most, out);
-        };
-        let (reply, served) = channel();
-        let bytes = std::mem::take(out);
-        let (dataset, offset) = (dataset.clone(), offset.to_vec());
-        hand_over(Request { dataset, offset, most, bytes, reply });
-        // None where nobody serves any more.
-        let (bytes, skipped) = served.recv().ok()?;
-        *out = bytes;
-        skipped
+/// Where the chunk is whose first entry is at `offset`; None where there is none.
+pub fn find_chunk(dataset: &Dataset, offset: &[u64]) -> Option<Place> {
+    if offset.len() != dataset.ndim() {
+        return None;
     }
+    let (mut skipped, mut at, mut size): (u32, u64, hsize_t) = (0, u64::MAX, 0);
+    let failed = sync(|| {
+        // SAFETY: the library's lock is held; the dataset is open, and `offset` has as
+        // many entries as it has dimensions.
+        unsafe {
+            H5Dget_chunk_info_by_coord(
+                dataset.id(),
+                offset.as_ptr(),
+                &mut skipped,
+                &mut at,
+                &mut size,
+            )
+        }
+    }) < 0;
+    let size = u32::try_from(size).ok()?;
+    (!failed && at != u64::MAX).then_some(Place { at, size, skipped })
 }
 
-impl Request {
-    pub fn serve(mut self) {
-        let skipped = read_chunk(&self.dataset, &self.offset, self.most, &mut self.bytes);
-        // Nobody waits for it where the reader was interrupted.
-        let _ = self.reply.send((self.bytes, skipped));
-    }
+/// Where in the file the header of a dataset is.
+pub fn header_address(dataset: &Dataset) -> Option<u64> {
+    let mut info = ObjectInfo { file: 0, address: 0, rest: [0; 32] };
+    // SAFETY: the library's lock is held, the dataset is open, and `info` has more bytes
+    // than the structure that is filled.
+    let failed = sync(|| unsafe { H5Oget_info2(dataset.id(), &mut info, BASIC) }) < 0;
+    (!failed).then_some(info.address)
 }
 
-impl fmt::Debug for Library {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whose = if self.to.is_some() { "one thread" } else { "each thread" };
-        formatter.debug_tuple("Library").field(&whose).finish()
+/// Reads a whole dataset without converting it: `bytes` is what its values take.
+pub fn read_all(dataset: &Dataset, bytes: usize) -> hdf5_metno::Result<Vec<u8>> {
+    let stored = dataset.dtype()?;
+    let count = dataset
+        .get_shape()?
+        .iter()
+        .try_fold(stored.size(), |product, &extent| product.checked_mul(extent));
+    if count != Some(bytes) {
+        return Err("its values are not of their size".into());
     }
+    let mut out = vec![0; bytes];
+    sync(|| {
+        // SAFETY: the library's lock is held; the dataset and its type are open, and `out`
+        // has the bytes that all of its values take in that type.
+        let failed = unsafe {
+            H5Dread(
+                dataset.id(),
+                stored.id(),
+                H5S_ALL,
+                H5S_ALL,
+                H5P_DEFAULT,
+                out.as_mut_ptr().cast(),
+            )
+        } < 0;
+        if failed { Err("its values cannot be read".into()) } else { Ok(out) }
+    })
 }

@@ -1,19 +1,24 @@
-//! Numbers of HDF5 files that nobody vouches for. The library of HDF5 finds out where
-//! they are; they are read and unpacked here, in many threads at once, and nothing is
-//! allocated that the file's own size does not warrant.
+//! Numbers of HDF5 files that nobody vouches for. What a file holds, the library of HDF5
+//! says when it is opened. From then on numbers are read and unpacked without it, in many
+//! threads at once: where R's packages for HDF5 fail, they leave the library's lock held
+//! by R's thread, and no other one ever gets in. Nothing is allocated that the file's own
+//! size does not warrant.
 
 mod array;
 mod attribute;
-mod chunk;
+mod btree;
+mod bytes;
+mod chunks;
 mod filters;
+mod header;
 mod library;
 mod number;
 
 pub use array::{Array, Buffers};
 pub use attribute::{shape_attribute, text_attribute};
-pub use library::{Library, Request};
 
 use crate::{Error, Result};
+use bytes::Bytes;
 use hdf5_metno as hdf5;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,21 +28,16 @@ use std::sync::Arc;
 #[derive(Clone, Debug)]
 pub struct Container {
     pub file: hdf5::File,
-    bytes: Arc<fs::File>,
-    len: u64,
+    bytes: Arc<Bytes>,
     path: PathBuf,
-    library: Library,
 }
 
 impl Container {
-    /// What is read of it later goes through `library`; what is opened does not.
-    ///
     /// # Errors
     /// [`Error::InputFile`] where there is no file, or none of HDF5.
-    pub fn open(path: &Path, library: &Library) -> Result<Self> {
+    pub fn open(path: &Path) -> Result<Self> {
         let refused = |reason: String| Error::InputFile { path: path.to_owned(), reason };
-        let bytes = fs::File::open(path).map_err(|error| refused(error.to_string()))?;
-        let found = bytes.metadata().map_err(|error| refused(error.to_string()))?;
+        let found = fs::metadata(path).map_err(|error| refused(error.to_string()))?;
         if !found.is_file() {
             return Err(refused("it is a directory, or something else than a file".into()));
         }
@@ -46,8 +46,9 @@ impl Container {
         if file.userblock() != 0 {
             return Err(refused("it does not begin with HDF5, but with a user block".into()));
         }
-        let (bytes, len, path) = (Arc::new(bytes), found.len(), path.to_owned());
-        Ok(Self { file, bytes, len, path, library: library.clone() })
+        let bytes = fs::File::open(path).and_then(Bytes::of);
+        let bytes = Arc::new(bytes.map_err(|error| refused(error.to_string()))?);
+        Ok(Self { file, bytes, path: path.to_owned() })
     }
 
     pub fn path(&self) -> &Path {
@@ -63,10 +64,10 @@ impl Container {
     pub fn check_extents(&self, matrix: &str, genes: usize, cells: usize) -> Result<()> {
         // What this allows to a small file takes a few megabytes.
         const FEW: u64 = 1 << 20;
-        if genes.max(cells) as u64 <= self.len.max(FEW) {
+        if genes.max(cells) as u64 <= self.bytes.len().max(FEW) {
             return Ok(());
         }
-        let bytes = self.len;
+        let bytes = self.bytes.len();
         Err(self.refused(
             matrix,
             format!("it claims {genes} genes and {cells} cells, in a file of {bytes} bytes"),
