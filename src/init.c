@@ -1,6 +1,4 @@
-#include <R.h>
-#include <Rinternals.h>
-#include <R_ext/Rdynload.h>
+#include "column.h"
 
 void R_init_scoria_extendr(DllInfo *dll);
 void register_extendr_panic_hook(void);
@@ -10,6 +8,7 @@ void register_extendr_panic_hook(void);
 void R_init_scoria(DllInfo *dll) {
     register_extendr_panic_hook();
     R_init_scoria_extendr(dll);
+    scoria_define_column(dll);
 }
 
 static void check_interrupt(void *unused) {

@@ -1,5 +1,6 @@
 //! Every gene against every perturbation, for `fit_screen()`.
 
+use crate::column::column;
 use crate::counts::{Counts, Held};
 use crate::guard::{listen, report};
 use crate::input::Named;
@@ -251,13 +252,12 @@ fn gene_list(genes: &GeneColumns) -> List {
 /// Column by column, each freed as it is copied.
 fn pair_list(block: ScreenBlock) -> List {
     let pairs = block.pairs;
-    let moved = |column: Vec<f64>| -> Robj { column.into() };
     list!(
-        estimate = moved(pairs.estimate),
-        std_err = moved(pairs.std_err),
-        statistic = moved(pairs.statistic),
-        p_value = moved(pairs.p_value),
-        theta = moved(pairs.theta),
+        estimate = column(pairs.estimate),
+        std_err = column(pairs.std_err),
+        statistic = column(pairs.statistic),
+        p_value = column(pairs.p_value),
+        theta = column(pairs.theta),
         error_bound = pairs.error_bound.into_iter().map(f64::from).collect::<Vec<_>>(),
         status = as_integers(&pairs.status),
         passes = as_integers(&pairs.passes),

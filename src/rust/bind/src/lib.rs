@@ -4,6 +4,7 @@
 mod guard;
 mod input;
 mod counts;
+mod column;
 mod fit_models;
 mod fit_screen;
 mod h5ad_result;

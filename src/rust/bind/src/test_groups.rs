@@ -1,5 +1,6 @@
 //! Every gene of every group against a reference, for `test_groups()`.
 
+use crate::column::column;
 use crate::counts::Held;
 use crate::guard::{listen, report};
 use crate::input::Named;
@@ -75,24 +76,17 @@ fn read_options(named: &Named) -> Result<Options> {
     })
 }
 
-/// Column by column, each freed as it is copied.
 fn as_list(table: GroupTable) -> List {
-    let moved = |column: Vec<f64>| -> Robj { column.into() };
-    let unknown = |mut column: Vec<f64>| {
-        let missing = column.iter_mut().filter(|value| value.is_nan());
-        missing.for_each(|value| *value = f64::na());
-        moved(column)
-    };
     list!(
-        mean = moved(table.mean),
-        reference_mean = moved(table.reference_mean),
-        share = moved(table.share),
-        reference_share = moved(table.reference_share),
-        log2_fold_change = unknown(table.log2_fold_change),
-        statistic = unknown(table.statistic),
-        effect = unknown(table.effect),
-        p_value = unknown(table.p_value),
-        q_value = unknown(table.q_value),
+        mean = column(table.mean),
+        reference_mean = column(table.reference_mean),
+        share = column(table.share),
+        reference_share = column(table.reference_share),
+        log2_fold_change = column(table.log2_fold_change),
+        statistic = column(table.statistic),
+        effect = column(table.effect),
+        p_value = column(table.p_value),
+        q_value = column(table.q_value),
         status = table.status.into_iter().map(|status| status as i32).collect::<Vec<_>>()
     )
 }

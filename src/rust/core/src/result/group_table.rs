@@ -15,6 +15,10 @@ pub enum TestStatus {
     NoVariance,
 }
 
+/// Where there is no number to be told: R's own `NA`, which is one of the values that are
+/// not a number.
+pub const MISSING: f64 = f64::from_bits(0x7ff0_0000_0000_07a2);
+
 /// One group's gene.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct GroupPair {
@@ -24,7 +28,7 @@ pub struct GroupPair {
     pub share: f64,
     pub reference_share: f64,
     pub log2_fold_change: f64,
-    /// Not a number, as the two below, where there was no test.
+    /// [`MISSING`], as the two below, where there was no test.
     pub statistic: f64,
     pub effect: f64,
     pub p_value: f64,
@@ -51,8 +55,10 @@ impl GroupTable {
     /// Bytes that a pair takes.
     pub const PAIR: usize = 9 * size_of::<f64>() + size_of::<TestStatus>();
 
+    /// All of it is to be filled.
     pub fn new(genes: usize, groups: usize) -> Self {
-        let column = || vec![f64::NAN; genes * groups];
+        // Zeros, for which the system has no memory to be written.
+        let column = || vec![0.0; genes * groups];
         Self {
             genes,
             mean: column(),
@@ -87,7 +93,8 @@ impl GroupTable {
     }
 
     /// Adjusts the p-values after Benjamini and Hochberg (1995): of each group, or of
-    /// all together. Pairs without a test do not count.
+    /// all together. Pairs without a test do not count,
+    /// and are [`MISSING`].
     pub fn adjust(&mut self, each_group: bool) {
         let size = if each_group { self.genes } else { self.p_value.len() };
         let adjusted = self.q_value.par_chunks_mut(size.max(1));
@@ -110,6 +117,7 @@ fn place<T: Send>(
 
 /// p times their number over their rank, made monotone from the largest down.
 fn adjust(p_values: &[f64], adjusted: &mut [f64]) {
+    adjusted.fill(MISSING);
     // What is not negative sorts as its bits do.
     let tested = p_values.iter().enumerate().filter(|(_, p)| !p.is_nan());
     let mut order: Vec<(u64, usize)> = tested.map(|(k, p)| (p.to_bits(), k)).collect();
@@ -137,7 +145,7 @@ mod tests {
         table.adjust(true);
         let bits = |table: &GroupTable| [0, 1, 2, 3, 4].map(|k| table.q_value[k].to_bits());
         assert_eq!(bits(&table), bits(&overall));
-        assert!(table.q_value[1].is_nan());
+        assert_eq!(table.q_value[1].to_bits(), MISSING.to_bits());
         let want = [0.02, 0.04, 0.04, 4e-300];
         let got = [0, 2, 3, 4].map(|k| table.q_value[k]);
         assert!(got.iter().zip(want).all(|(got, want)| (got / want - 1.0).abs() < 1e-15));

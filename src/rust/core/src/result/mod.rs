@@ -18,7 +18,7 @@ mod h5ad_file;
 pub use dispersion_table::DispersionTable;
 pub use fingerprint::{Fingerprint, Part};
 pub use glm_table::GlmTable;
-pub use group_table::{GroupPair, GroupTable, TestStatus};
+pub use group_table::{GroupPair, GroupTable, MISSING, TestStatus};
 pub use h5ad_file::H5adFile;
 pub use h5ad_layout::{H5adLayout, Layer, LayerKind, Ranking, Setting};
 pub use screen_file::ScreenFile;

@@ -6,7 +6,7 @@ use super::options::{Mean, Method, Options};
 use super::student::StudentT;
 use super::wilcoxon::Wilcoxon;
 use crate::Result;
-use crate::result::{GroupPair, TestStatus};
+use crate::result::{GroupPair, MISSING, TestStatus};
 
 /// Every group against its reference, one gene at a time.
 #[derive(Debug)]
@@ -65,15 +65,16 @@ impl<'a> Comparison<'a> {
     fn pair(&self, group: usize, own: &Sample, other: &Sample, levels: &Levels) -> GroupPair {
         let (mean, reference_mean) = (self.mean(own), self.mean(other));
         let epsilon = self.options.epsilon;
+        let change = ((mean + epsilon) / (reference_mean + epsilon)).log2();
         let mut pair = GroupPair {
             mean,
             reference_mean,
             share: own.share(),
             reference_share: other.share(),
-            log2_fold_change: ((mean + epsilon) / (reference_mean + epsilon)).log2(),
-            statistic: f64::NAN,
-            effect: f64::NAN,
-            p_value: f64::NAN,
+            log2_fold_change: if change.is_nan() { MISSING } else { change },
+            statistic: MISSING,
+            effect: MISSING,
+            p_value: MISSING,
             status: TestStatus::Ok,
         };
         let tested = match self.is_low(own, other) {

@@ -1,6 +1,6 @@
 use super::groups::Groups;
 use super::moments::Moments;
-use crate::result::TestStatus;
+use crate::result::{MISSING, TestStatus};
 use crate::special::{gamma_ratio, student_two_sided};
 
 /// The t test of Student (1908) or, where variances may differ, of Welch (1947).
@@ -66,6 +66,6 @@ fn welch(own: &Moments, other: &Moments) -> (f64, f64) {
 fn hedges(freedom: f64) -> f64 {
     match freedom > 1.0 {
         true => gamma_ratio(0.5 * (freedom - 1.0)) / (0.5 * freedom).sqrt(),
-        false => f64::NAN,
+        false => MISSING,
     }
 }
