@@ -192,12 +192,15 @@ test_groups <- function(x, group, reference = NULL,
 # The tibble, from the engine's columns: all genes of the first group come first.
 tabulate_groups <- function(columns, classes, gene_id) {
   n_genes <- length(gene_id)
+  n_groups <- length(classes$tested)
+  # Faster than `rep(each = )`: there are millions.
+  of_group <- function(values) rep.int(values, rep.int(n_genes, n_groups))
   statuses <- c("ok", "low expression", "too few cells", "no variance")
   tibble::new_tibble(list(
-    group = rep(classes$tested, each = n_genes),
-    gene_id = rep(gene_id, length(classes$tested)),
-    n_cells = rep(classes$n_cells, each = n_genes),
-    n_reference = rep(classes$n_reference, each = n_genes),
+    group = of_group(classes$tested),
+    gene_id = rep.int(gene_id, n_groups),
+    n_cells = of_group(classes$n_cells),
+    n_reference = of_group(classes$n_reference),
     mean = columns$mean,
     mean_reference = columns$reference_mean,
     pct = columns$share,
@@ -207,13 +210,12 @@ tabulate_groups <- function(columns, classes, gene_id) {
     effect = columns$effect,
     p_value = columns$p_value,
     q_value = columns$q_value,
-    # There are millions, and all the same as a rule.
-    status = if (any(columns$status > 0)) {
-      statuses[columns$status + 1L]
+    status = if (is.null(columns$status)) {
+      rep.int(statuses[1], n_genes * n_groups)
     } else {
-      rep_len(statuses[1], length(columns$status))
+      statuses[columns$status + 1L]
     }
-  ), nrow = n_genes * length(classes$tested))
+  ), nrow = n_genes * n_groups)
 }
 
 report_groups <- function(classes, against, options, verbose) {

@@ -8,7 +8,7 @@ use std::ffi::c_void;
 const SHORT: usize = 1 << 12;
 
 unsafe extern "C" {
-    fn scoria_column(column: *mut c_void) -> extendr_api::SEXP;
+    fn scoria_column(column: *mut c_void) -> *mut c_void;
 }
 
 /// Hands a column over to R, which frees it.
@@ -19,7 +19,7 @@ pub fn column(values: Vec<f64>) -> Robj {
     let owned = Box::into_raw(Box::new(values));
     // SAFETY: this is R's own thread, as everywhere in this crate where values of R are
     // made, and `owned` is given away.
-    unsafe { Robj::from_sexp(scoria_column(owned.cast())) }
+    unsafe { Robj::from_sexp(scoria_column(owned.cast()).cast()) }
 }
 
 /// # Safety

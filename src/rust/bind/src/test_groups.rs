@@ -8,7 +8,7 @@ use extendr_api::prelude::*;
 use scoria_core::engine::rank::{
     Against, Exact, Filter, Groups, Mean, Method, NO_GROUP, Normalise, Options, Scale, test_groups,
 };
-use scoria_core::result::GroupTable;
+use scoria_core::result::{GroupTable, TestStatus};
 use scoria_core::{Monitor, Result, pool};
 
 /// Groups are counted from zero; negative for cells that are in none.
@@ -76,7 +76,12 @@ fn read_options(named: &Named) -> Result<Options> {
     })
 }
 
+/// Without statuses, where all are the same, as they are as a rule.
 fn as_list(table: GroupTable) -> List {
+    let status: Robj = match table.status.iter().all(|status| *status == TestStatus::Ok) {
+        true => ().into(),
+        false => table.status.iter().map(|&status| status as i32).collect_robj(),
+    };
     list!(
         mean = column(table.mean),
         reference_mean = column(table.reference_mean),
@@ -87,7 +92,7 @@ fn as_list(table: GroupTable) -> List {
         effect = column(table.effect),
         p_value = column(table.p_value),
         q_value = column(table.q_value),
-        status = table.status.into_iter().map(|status| status as i32).collect::<Vec<_>>()
+        status = status
     )
 }
 

@@ -98,7 +98,12 @@ impl GroupTable {
     pub fn adjust(&mut self, each_group: bool) {
         let size = if each_group { self.genes } else { self.p_value.len() };
         let adjusted = self.q_value.par_chunks_mut(size.max(1));
-        adjusted.zip(self.p_value.par_chunks(size.max(1))).for_each(|(q, p)| adjust(p, q));
+        // Threads share one group's values where there are too few groups to share.
+        let sort = match adjusted.len() < 2 * rayon::current_num_threads() {
+            true => <[_]>::par_sort_unstable,
+            false => <[_]>::sort_unstable,
+        };
+        adjusted.zip(self.p_value.par_chunks(size.max(1))).for_each(|(q, p)| adjust(p, q, sort));
     }
 }
 
@@ -116,12 +121,12 @@ fn place<T: Send>(
 }
 
 /// p times their number over their rank, made monotone from the largest down.
-fn adjust(p_values: &[f64], adjusted: &mut [f64]) {
+fn adjust(p_values: &[f64], adjusted: &mut [f64], sort: impl Fn(&mut [(u64, usize)])) {
     adjusted.fill(MISSING);
     // What is not negative sorts as its bits do.
     let tested = p_values.iter().enumerate().filter(|(_, p)| !p.is_nan());
     let mut order: Vec<(u64, usize)> = tested.map(|(k, p)| (p.to_bits(), k)).collect();
-    order.par_sort_unstable();
+    sort(&mut order);
     let count = order.len() as f64;
     let mut least = 1.0f64;
     for (rank, &(bits, k)) in order.iter().enumerate().rev() {
@@ -138,6 +143,7 @@ mod tests {
     fn p_values_are_adjusted_as_by_r() {
         // R: p.adjust(c(0.01, NA, 0.04, 0.03, 1e-300), "BH")
         let mut table = GroupTable::new(5, 2);
+        table.p_value.fill(MISSING);
         table.p_value[..5].copy_from_slice(&[0.01, f64::NAN, 0.04, 0.03, 1e-300]);
         let mut overall = table.clone();
         table.p_value[5..].fill(0.5);

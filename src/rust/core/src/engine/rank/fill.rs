@@ -2,7 +2,7 @@ use super::Job;
 use super::levels::Levels;
 use super::moments::{Moments, Sample};
 use super::sorted::Entries;
-use super::tally::{SLOTS, Tally};
+use super::tally::{Desk, Tally};
 use crate::Result;
 use crate::result::{GroupPair, GroupTable};
 use rayon::prelude::*;
@@ -16,7 +16,7 @@ pub(super) struct Workspace {
     pub levels: Levels,
     pub entries: Entries,
     pub tally: Option<Tally>,
-    pub cells: Vec<[u32; SLOTS + 1]>,
+    pub desk: Desk,
     samples: Vec<Sample>,
 }
 

@@ -18,6 +18,8 @@ pub(super) struct Levels {
     level: u32,
     /// Where each class begins among those below.
     starts: Vec<usize>,
+    /// Where what was put there of each class ends so far.
+    ends: Vec<usize>,
     /// Levels and cells, by class and then by level.
     held: Vec<(u32, u32)>,
     /// At each level, the cells that groups are compared with: the control's, or those
@@ -90,6 +92,64 @@ impl Levels {
         }
         self.starts.rotate_right(1);
         self.starts[0] = 0;
+        self.sum_up();
+    }
+
+    /// The same without runs: of each class, cells by value, of which all lie below those
+    /// of `larger`: at levels from zero on, in increasing order, a class, and cells.
+    pub fn fill<const N: usize>(
+        &mut self,
+        groups: &Groups,
+        cells: &[[u32; N]],
+        larger: &[(u32, usize, u32)],
+    ) {
+        let mut any = [0; N];
+        for of_class in cells {
+            any.iter_mut().zip(of_class).for_each(|(any, cells)| *any |= cells);
+        }
+        let mut levels = 0;
+        let level_of = any.map(|any| {
+            levels += u32::from(any > 0);
+            levels.wrapping_sub(1)
+        });
+        self.starts.clear();
+        self.starts.push(0);
+        let held =
+            |of_class: &[u32; N]| of_class.iter().map(|&n| usize::from(n > 0)).sum::<usize>();
+        self.starts.extend(cells.iter().map(held));
+        larger.iter().for_each(|(_, class, _)| self.starts[class + 1] += 1);
+        for class in 0..cells.len() {
+            self.starts[class + 1] += self.starts[class];
+        }
+        let total = self.starts[cells.len()];
+        // One more, for what is written without asking whether it will stay.
+        self.held.clear();
+        self.held.resize(total + 1, (0, 0));
+        self.at.clear();
+        self.at.resize((levels + larger.last().map_or(0, |(level, ..)| level + 1)) as usize, 0);
+        self.ends.clear();
+        for (class, of_class) in cells.iter().enumerate() {
+            let mut next = self.starts[class];
+            for (&level, &cells) in level_of.iter().zip(of_class) {
+                self.held[next] = (level, cells);
+                next += usize::from(cells > 0);
+            }
+            self.ends.push(next);
+        }
+        for &(level, class, cells) in larger {
+            self.held[self.ends[class]] = (levels + level, cells);
+            self.ends[class] += 1;
+        }
+        self.held.truncate(total);
+        for class in (0..cells.len()).filter(|&class| groups.in_reference(class)) {
+            for &(level, cells) in &self.held[self.starts[class]..self.starts[class + 1]] {
+                self.at[level as usize] += cells;
+            }
+        }
+        self.sum_up();
+    }
+
+    fn sum_up(&mut self) {
         self.below.clear();
         self.ties = 0;
         let mut below = 0;

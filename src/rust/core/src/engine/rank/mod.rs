@@ -32,6 +32,7 @@ mod measure;
 mod moments;
 mod levels;
 mod tally;
+mod codes;
 mod sorted;
 mod exact;
 mod wilcoxon;

@@ -34,6 +34,19 @@ impl Moments {
         self.level += level;
     }
 
+    /// The same of many at once: numbers of cells, and what the value of each is seen as.
+    pub fn add_all_to_sum<const N: usize>(
+        &mut self,
+        cells: &[u32; N],
+        tested: &[f64; N],
+        level: &[f64; N],
+    ) {
+        let cells = cells.map(f64::from);
+        self.count += sum(cells);
+        self.mean += sum(std::array::from_fn::<f64, N, _>(|k| cells[k] * tested[k]));
+        self.level += sum(std::array::from_fn::<f64, N, _>(|k| cells[k] * level[k]));
+    }
+
     pub fn end_sum(&mut self) {
         if self.count > 0.0 {
             self.mean /= self.count;
@@ -54,6 +67,18 @@ impl Moments {
             level: self.level + other.level,
         }
     }
+}
+
+/// By halves, so that several are added in one instruction; `N` is a power of two.
+fn sum<const N: usize>(mut values: [f64; N]) -> f64 {
+    let mut half = N / 2;
+    while half > 0 {
+        for k in 0..half {
+            values[k] += values[k + half];
+        }
+        half /= 2;
+    }
+    values[0]
 }
 
 /// The cells of a group, or of what it is compared with, in one gene.

@@ -1,13 +1,12 @@
 use super::Job;
-use super::groups::NO_GROUP;
 use super::levels::Levels;
 use super::moments::Moments;
-use crate::source::CountKind;
 use rayon::prelude::*;
 use std::ops::Range;
 
 /// Counts from 1 to this have a slot of their own.
-pub(super) const SLOTS: usize = 15;
+pub(super) const SLOTS: usize = (1 << SLOT_BITS) - 1;
+pub(super) const SLOT_BITS: u32 = 4;
 
 /// Larger counts are packed into a word with their class: 40 bits, above 24.
 const CLASS_BITS: u32 = 24;
@@ -17,8 +16,9 @@ const MOST: f64 = (1u64 << (64 - CLASS_BITS)) as f64;
 #[derive(Debug)]
 pub(super) struct Tally {
     genes: Range<usize>,
-    /// Cells by class, gene and count; the first slot is of all counts with no slot of
-    /// their own. In bytes, so that a class's part stays in the core's nearest cache.
+    /// Cells by class, gene and count; the first slot is of all that has none of its own,
+    /// and not looked at. In bytes, so that a class's part stays in the core's nearest
+    /// cache.
     slots: Vec<[u8; SLOTS + 1]>,
     /// By gene: of which class which slot ran over, once for each time.
     carries: Vec<Vec<(u32, u8)>>,
@@ -26,13 +26,35 @@ pub(super) struct Tally {
     large: Vec<Vec<u64>>,
 }
 
-/// Counts whose slots are found at a time: four of them in an instruction.
-const AT_ONCE: usize = 64;
+/// Of one gene: room to work in.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    /// By class and count.
+    cells: Vec<[u32; SLOTS + 1]>,
+    /// Of counts above [`SLOTS`]: their number among these, class, and cells.
+    larger: Vec<(u32, usize, u32)>,
+}
+
+/// A count above [`SLOTS`], of a gene that is counted from a tally's first.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Large {
+    gene: u32,
+    packed: u64,
+}
+
+impl Large {
+    /// None where it is no whole number from 0 on, or too large.
+    pub fn of(gene: u32, class: u32, count: f64) -> Option<Self> {
+        let whole = count as u64;
+        let valid = whole as f64 == count && count < MOST;
+        valid.then_some(Self { gene, packed: (whole << CLASS_BITS) | u64::from(class) })
+    }
+}
 
 /// The slot of a count of 1 to [`SLOTS`]; 0 of all else. Without a branch or a
 /// conversion: 2^52 and a whole number from 0 on have that number for their last bits.
 #[inline(always)]
-fn slot_of(count: f64) -> u8 {
+pub(super) fn slot_of(count: f64) -> u8 {
     const SHIFT: f64 = (1u64 << 52) as f64;
     let shifted = count + SHIFT;
     let whole = shifted.to_bits() ^ SHIFT.to_bits();
@@ -67,38 +89,35 @@ impl Tally {
         self.large.iter().map(|large| size_of::<u64>() * large.capacity()).sum()
     }
 
-    /// One cell's counts, which are not kept if it is in no group. False where one is no
-    /// whole number from 0 on, or too large.
-    #[inline(always)]
-    pub fn add(&mut self, class: u32, genes: &[u32], counts: &[f64]) -> bool {
-        if class == NO_GROUP {
-            return CountKind::Whole.allows(counts);
-        }
+    /// Counts of a cell, as [`Codes`](super::codes::Codes) has them.
+    pub fn add(&mut self, class: u32, codes: &[u32]) {
         let of_class = &mut self.slots[class as usize * self.genes.len()..][..self.genes.len()];
-        let mut valid = true;
-        let mut slots = [0u8; AT_ONCE];
-        for (genes, counts) in genes.chunks(AT_ONCE).zip(counts.chunks(AT_ONCE)) {
-            for (slot, &count) in slots.iter_mut().zip(counts) {
-                *slot = slot_of(count);
-            }
-            for ((&gene, &count), &slot) in genes.iter().zip(counts).zip(&slots) {
-                let gene = gene as usize - self.genes.start;
-                if slot == 0 {
-                    if count == 0.0 {
-                        continue;
-                    }
-                    let whole = count as u64;
-                    valid &= whole as f64 == count && count < MOST;
-                    self.large[gene].push((whole << CLASS_BITS) | u64::from(class));
-                }
-                let cells = &mut of_class[gene][usize::from(slot)];
-                *cells = cells.wrapping_add(1);
-                if *cells == 0 {
-                    self.carries[gene].push((class, slot));
-                }
+        let of_class = of_class.as_flattened_mut();
+        for &code in codes {
+            let cells = &mut of_class[code as usize];
+            *cells = cells.wrapping_add(1);
+            if *cells == 0 {
+                let slot = code as u8 & SLOTS as u8;
+                self.carries[(code >> SLOT_BITS) as usize].push((class, slot));
             }
         }
-        valid
+    }
+
+    /// Those of them that have no slot.
+    pub fn add_large(&mut self, large: &[Large]) {
+        large.iter().for_each(|one| self.large[one.gene as usize].push(one.packed));
+    }
+
+    /// A count of the first gene. False where it is no whole number from 0 on, or too
+    /// large.
+    pub fn add_one(&mut self, class: u32, count: f64) -> bool {
+        match (slot_of(count), Large::of(0, class, count)) {
+            (1.., _) => self.add(class, &[u32::from(slot_of(count))]),
+            (0, _) if count == 0.0 => {}
+            (0, Some(large)) => self.add_large(&[large]),
+            (0, None) => return false,
+        }
+        true
     }
 
     /// Once all cells are there.
@@ -106,22 +125,24 @@ impl Tally {
         self.large.par_iter_mut().for_each(|large| large.sort_unstable());
     }
 
-    /// What is tested of a gene, with `cells` to work in. A t test needs no levels.
+    /// What is tested of a gene, with a desk to work at. A t test needs no levels.
     pub fn describe(
         &self,
         gene: usize,
         job: &Job,
-        cells: &mut Vec<[u32; SLOTS + 1]>,
+        desk: &mut Desk,
         moments: &mut [Moments],
         levels: Option<&mut Levels>,
     ) {
+        let Desk { cells, larger } = desk;
         let (groups, measure) = (job.groups, job.measure);
         let (gene, genes) = (gene - self.genes.start, self.genes.len());
         cells.clear();
         cells.extend(
             (0..groups.classes()).map(|class| self.slots[class * genes + gene].map(u32::from)),
         );
-        for &(class, slot) in &self.carries[gene] {
+        cells.iter_mut().for_each(|of_class| of_class[0] = 0);
+        for &(class, slot) in self.carries[gene].iter().filter(|(_, slot)| *slot > 0) {
             cells[class as usize][usize::from(slot)] += 1 << u8::BITS;
         }
         let large = || {
@@ -131,36 +152,38 @@ impl Tally {
             })
         };
         let seen: [(f64, f64); SLOTS + 1] = std::array::from_fn(|count| measure.see(count as f64));
-        for (of_class, moments) in cells.iter().zip(moments.iter_mut()) {
-            *moments = Moments::default();
-            for (cells, (tested, level)) in of_class.iter().zip(seen).skip(1) {
-                *moments = moments.with(Moments::of_equal(f64::from(*cells), tested, level));
+        let Some(levels) = levels else {
+            for (of_class, moments) in cells.iter().zip(moments.iter_mut()) {
+                *moments = Moments::default();
+                for (cells, (tested, level)) in of_class.iter().zip(seen).skip(1) {
+                    *moments = moments.with(Moments::of_equal(f64::from(*cells), tested, level));
+                }
             }
-        }
+            for (count, class, cells) in large() {
+                let (tested, level) = measure.see(count as f64);
+                let equal = Moments::of_equal(f64::from(cells), tested, level);
+                moments[class] = moments[class].with(equal);
+            }
+            return;
+        };
+        let (tested, level) = (seen.map(|seen| seen.0), seen.map(|seen| seen.1));
+        moments.fill(Moments::default());
+        larger.clear();
+        let mut before = None;
         for (count, class, cells) in large() {
             let (tested, level) = measure.see(count as f64);
-            let equal = Moments::of_equal(f64::from(cells), tested, level);
-            moments[class] = moments[class].with(equal);
+            moments[class].add_all_to_sum(&[cells], &[tested], &[level]);
+            let next =
+                larger.last().map_or(0, |&(level, ..)| level + u32::from(before != Some(count)));
+            before = Some(count);
+            larger.push((next, class, cells));
         }
-        let Some(levels) = levels else { return };
-        levels.clear();
-        levels.push_zeros(groups, |class| cells[class].iter().sum::<u32>() as usize);
-        levels.end_level();
-        for count in 1..=SLOTS {
-            for (class, of_class) in cells.iter().enumerate().filter(|(_, of)| of[count] > 0) {
-                levels.push(class as u32, of_class[count]);
-            }
-            levels.end_level();
+        for (class, (of_class, moments)) in cells.iter_mut().zip(moments.iter_mut()).enumerate() {
+            moments.add_all_to_sum(of_class, &tested, &level);
+            of_class[0] = (groups.size(class) as f64 - moments.count) as u32;
+            moments.end_sum();
         }
-        let mut before = 0;
-        for (count, class, cells) in large() {
-            if count > before {
-                levels.end_level();
-            }
-            before = count;
-            levels.push(class as u32, cells);
-        }
-        levels.arrange(groups);
+        levels.fill(groups, cells, larger);
     }
 }
 

@@ -1,11 +1,11 @@
 use super::Job;
 use super::budget::Budget;
+use super::codes::Codes;
 use super::fill::fill;
-use super::groups::Cell;
+use super::groups::NO_GROUP;
 use super::tally::Tally;
 use crate::result::GroupTable;
-use crate::simd::{Kernel, Vector, run};
-use crate::source::{Axis, CountKind, Source, check_counts, for_each_piece, gene_blocks};
+use crate::source::{Axis, CountKind, Room, Source, check_counts, gene_blocks};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -19,6 +19,9 @@ const LARGE: usize = 16;
 
 /// Gene ranges for each thread: genes are not alike.
 const PARTS: usize = 2;
+
+/// Ranges of cells that are held at a time, for each thread.
+const RANGES: usize = 16;
 
 /// Whole counts: tables of how often each class has which count say all.
 pub(super) fn compare_counts(job: &Job, table: &mut GroupTable) -> Result<()> {
@@ -41,14 +44,18 @@ fn by_gene(job: &Job, table: &mut GroupTable, budget: Budget) -> Result<()> {
             let counts = block.gene(gene);
             for (&cell, &count) in counts.cells.iter().zip(counts.counts) {
                 let class = groups.of()[cell as usize];
-                if !tally.add(class, &[gene as u32], &[count]) {
+                let valid = match class {
+                    NO_GROUP => CountKind::Whole.allows(&[count]),
+                    class => tally.add_one(class, count),
+                };
+                if !valid {
                     return Err(refuse(job.source));
                 }
             }
             tally.finish();
             let levels = job.options.method.ranks().then_some(&mut workspace.levels);
-            let (cells, moments) = (&mut workspace.cells, &mut workspace.moments);
-            tally.describe(gene, job, cells, moments, levels);
+            let (desk, moments) = (&mut workspace.desk, &mut workspace.moments);
+            tally.describe(gene, job, desk, moments, levels);
             Ok(())
         })?;
     }
@@ -70,8 +77,8 @@ fn by_cell(job: &Job, table: &mut GroupTable, budget: Budget) -> Result<()> {
         let of = |gene: usize| &parts[parts.partition_point(|part| part.genes().end <= gene)];
         fill(job, table, some.clone(), |gene, workspace| {
             let levels = job.options.method.ranks().then_some(&mut workspace.levels);
-            let (cells, moments) = (&mut workspace.cells, &mut workspace.moments);
-            of(gene).describe(gene, job, cells, moments, levels);
+            let (desk, moments) = (&mut workspace.desk, &mut workspace.moments);
+            of(gene).describe(gene, job, desk, moments, levels);
             Ok(())
         })?;
         from = some.end;
@@ -83,47 +90,60 @@ fn by_cell(job: &Job, table: &mut GroupTable, budget: Budget) -> Result<()> {
 /// memory than there is, and there are genes to leave for later.
 fn count(job: &Job, genes: Range<usize>, bytes: usize) -> Result<Option<Vec<Tally>>> {
     let (groups, threads) = (job.groups, rayon::current_num_threads());
-    let ranges = cut(&genes, PARTS * threads);
-    let mut parts: Vec<Tally> = ranges.map(|genes| Tally::new(genes, groups.classes())).collect();
+    let parts: Vec<Range<usize>> = cut(&genes, PARTS * threads).collect();
+    let mut tallies: Vec<Tally> =
+        parts.iter().map(|genes| Tally::new(genes.clone(), groups.classes())).collect();
     let table = genes.len() * groups.classes() * Tally::PAIR;
-    let mut fits = true;
-    for_each_piece(job.source, |piece| {
+    let ranges = job.source.ranges();
+    let at_once = RANGES * threads;
+    // Some cells are read while those before are tallied.
+    let coded =
+        || -> Vec<Codes> { (0..at_once.min(ranges.len())).map(|_| Codes::default()).collect() };
+    let (mut read, mut next) = (coded(), coded());
+    let mut pieces = ranges.chunks(at_once);
+    encode(job, pieces.next().unwrap_or_default(), &parts, &mut read)?;
+    while !read.is_empty() {
         job.monitor.check()?;
-        if !fits {
-            return Ok(());
+        let piece = pieces.next().unwrap_or_default();
+        let (_, done) =
+            rayon::join(|| tally(&read, &mut tallies), || encode(job, piece, &parts, &mut next));
+        done?;
+        let large: usize = tallies.iter().map(Tally::large_bytes).sum();
+        if table + large > bytes && genes.len() > 1 {
+            return Ok(None);
         }
-        let valid = parts.par_iter_mut().with_max_len(1).all(|tally| {
-            let cells = groups.by_class(piece, tally.genes());
-            run(AddCells { tally, cells: &cells })
-        });
-        if !valid {
-            return Err(refuse(job.source));
-        }
-        let large: usize = parts.iter().map(Tally::large_bytes).sum();
-        fits = table + large <= bytes || genes.len() == 1;
-        Ok(())
-    })?;
-    if !fits {
-        return Ok(None);
+        std::mem::swap(&mut read, &mut next);
     }
-    parts.iter_mut().for_each(Tally::finish);
-    Ok(Some(parts))
+    tallies.iter_mut().for_each(Tally::finish);
+    Ok(Some(tallies))
 }
 
-/// Cells for a tally; false where one has what is no count.
-struct AddCells<'t, 'p> {
-    tally: &'t mut Tally,
-    cells: &'t [Cell<'p>],
+/// The counts of some ranges of cells.
+fn encode(
+    job: &Job,
+    ranges: &[Range<usize>],
+    parts: &[Range<usize>],
+    coded: &mut Vec<Codes>,
+) -> Result<()> {
+    coded.truncate(ranges.len());
+    let each = ranges.par_iter().zip(coded.par_iter_mut()).with_max_len(1);
+    each.try_for_each_init(Room::default, |room, (range, codes)| {
+        let entries = job.source.read(range.clone(), room)?;
+        codes.fill(range.clone(), entries, parts, job.groups);
+        if codes.valid() { Ok(()) } else { Err(refuse(job.source)) }
+    })
 }
 
-impl Kernel for AddCells<'_, '_> {
-    type Output = bool;
-
-    #[inline(always)]
-    fn run<V: Vector>(self) -> bool {
-        let Self { tally, cells } = self;
-        cells.iter().all(|cell| tally.add(cell.class, cell.genes, cell.values))
-    }
+/// Class after class, so that a class's part of a table stays at hand.
+fn tally(coded: &[Codes], tallies: &mut [Tally]) {
+    let of = |codes| (0..Codes::classes(codes).len()).map(move |k| (codes, k));
+    let mut cells: Vec<(u32, &Codes, usize)> =
+        coded.iter().flat_map(of).map(|(codes, k)| (codes.classes()[k], codes, k)).collect();
+    cells.sort_unstable_by_key(|&(class, ..)| class);
+    tallies.par_iter_mut().enumerate().with_max_len(1).for_each(|(part, tally)| {
+        cells.iter().for_each(|(class, codes, k)| tally.add(*class, codes.get(*k, part)));
+        coded.iter().for_each(|codes| tally.add_large(codes.large(part)));
+    });
 }
 
 /// Consecutive ranges of almost the same length.
