@@ -1,3 +1,4 @@
+use super::super::hdf5::read_texts;
 use super::node::At;
 use super::{Column, Read, Unread, compound, text};
 use crate::Result;
@@ -107,6 +108,13 @@ impl Table {
             return Err(Unread::Unknown("it does not hold strings".to_owned()));
         };
         let bytes = self.dataset.file().map_or(0, |file| file.size());
+        let any_length =
+            matches!(stored, TypeDescriptor::VarLenUnicode | TypeDescriptor::VarLenAscii);
+        if any_length && self.field.is_none() && self.shape.len() == 1 {
+            // Each is followed by a zero, which the file need not hold.
+            let most = bytes.saturating_add(count as u64);
+            return read_texts(&self.dataset, most).map_err(|error| self.at.damaged(error).into());
+        }
         // Each chunk is unpacked once, where it does not stay in HDF5's cache.
         let chunk = self.dataset.chunk().map_or(1, |chunk| chunk[0]);
         let least = if chunk > CACHED { chunk.min(count) } else { 1 };

@@ -13,9 +13,11 @@ mod filters;
 mod header;
 mod library;
 mod number;
+mod texts;
 
 pub use array::{Array, Buffers};
 pub use attribute::{shape_attribute, text_attribute};
+pub use texts::read_texts;
 
 use crate::{Error, Result};
 use bytes::Bytes;
