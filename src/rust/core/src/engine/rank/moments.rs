@@ -35,6 +35,7 @@ impl Moments {
     }
 
     /// The same of many at once: numbers of cells, and what the value of each is seen as.
+    #[inline(always)]
     pub fn add_all_to_sum<const N: usize>(
         &mut self,
         cells: &[u32; N],
@@ -47,6 +48,7 @@ impl Moments {
         self.level += sum(std::array::from_fn::<f64, N, _>(|k| cells[k] * level[k]));
     }
 
+    #[inline(always)]
     pub fn end_sum(&mut self) {
         if self.count > 0.0 {
             self.mean /= self.count;
@@ -70,6 +72,7 @@ impl Moments {
 }
 
 /// By halves, so that several are added in one instruction; `N` is a power of two.
+#[inline(always)]
 fn sum<const N: usize>(mut values: [f64; N]) -> f64 {
     let mut half = N / 2;
     while half > 0 {

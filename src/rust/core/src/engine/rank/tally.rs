@@ -1,6 +1,7 @@
 use super::Job;
 use super::levels::Levels;
 use super::moments::Moments;
+use crate::simd::{Kernel, Vector, run};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -134,19 +135,38 @@ impl Tally {
         moments: &mut [Moments],
         levels: Option<&mut Levels>,
     ) {
+        run(Describe { tally: self, gene, job, desk, moments, levels });
+    }
+}
+
+struct Describe<'a> {
+    tally: &'a Tally,
+    gene: usize,
+    job: &'a Job<'a>,
+    desk: &'a mut Desk,
+    moments: &'a mut [Moments],
+    levels: Option<&'a mut Levels>,
+}
+
+impl Kernel for Describe<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<V: Vector>(self) {
+        let Self { tally, gene, job, desk, moments, levels } = self;
         let Desk { cells, larger } = desk;
         let (groups, measure) = (job.groups, job.measure);
-        let (gene, genes) = (gene - self.genes.start, self.genes.len());
+        let (gene, genes) = (gene - tally.genes.start, tally.genes.len());
         cells.clear();
         cells.extend(
-            (0..groups.classes()).map(|class| self.slots[class * genes + gene].map(u32::from)),
+            (0..groups.classes()).map(|class| tally.slots[class * genes + gene].map(u32::from)),
         );
         cells.iter_mut().for_each(|of_class| of_class[0] = 0);
-        for &(class, slot) in self.carries[gene].iter().filter(|(_, slot)| *slot > 0) {
+        for &(class, slot) in tally.carries[gene].iter().filter(|(_, slot)| *slot > 0) {
             cells[class as usize][usize::from(slot)] += 1 << u8::BITS;
         }
         let large = || {
-            self.large[gene].chunk_by(|a, b| a == b).map(|equal| {
+            tally.large[gene].chunk_by(|a, b| a == b).map(|equal| {
                 let class = (equal[0] & ((1 << CLASS_BITS) - 1)) as usize;
                 (equal[0] >> CLASS_BITS, class, equal.len() as u32)
             })

@@ -5,7 +5,7 @@ use super::fill::fill;
 use super::groups::NO_GROUP;
 use super::tally::Tally;
 use crate::result::GroupTable;
-use crate::source::{Axis, CountKind, Room, Source, check_counts, gene_blocks};
+use crate::source::{Axis, CountKind, Rooms, Source, check_counts, gene_blocks};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -99,14 +99,17 @@ fn count(job: &Job, genes: Range<usize>, bytes: usize) -> Result<Option<Vec<Tall
     // Some cells are read while those before are tallied.
     let coded =
         || -> Vec<Codes> { (0..at_once.min(ranges.len())).map(|_| Codes::default()).collect() };
+    let rooms = Rooms::of_pool();
     let (mut read, mut next) = (coded(), coded());
     let mut pieces = ranges.chunks(at_once);
-    encode(job, pieces.next().unwrap_or_default(), &parts, &mut read)?;
+    encode(job, pieces.next().unwrap_or_default(), &parts, &rooms, &mut read)?;
     while !read.is_empty() {
         job.monitor.check()?;
         let piece = pieces.next().unwrap_or_default();
-        let (_, done) =
-            rayon::join(|| tally(&read, &mut tallies), || encode(job, piece, &parts, &mut next));
+        let (_, done) = rayon::join(
+            || tally(&read, &mut tallies),
+            || encode(job, piece, &parts, &rooms, &mut next),
+        );
         done?;
         let large: usize = tallies.iter().map(Tally::large_bytes).sum();
         if table + large > bytes && genes.len() > 1 {
@@ -123,13 +126,18 @@ fn encode(
     job: &Job,
     ranges: &[Range<usize>],
     parts: &[Range<usize>],
+    rooms: &Rooms,
     coded: &mut Vec<Codes>,
 ) -> Result<()> {
     coded.truncate(ranges.len());
     let each = ranges.par_iter().zip(coded.par_iter_mut()).with_max_len(1);
-    each.try_for_each_init(Room::default, |room, (range, codes)| {
-        let entries = job.source.read(range.clone(), room)?;
-        codes.fill(range.clone(), entries, parts, job.groups);
+    each.try_for_each(|(range, codes)| {
+        let read = |room: &mut _| -> Result<()> {
+            let entries = job.source.read(range.clone(), room)?;
+            codes.fill(range.clone(), entries, parts, job.groups);
+            Ok(())
+        };
+        rooms.lend(read)?;
         if codes.valid() { Ok(()) } else { Err(refuse(job.source)) }
     })
 }
