@@ -13,6 +13,7 @@ pub mod result;
 mod claim;
 pub mod error;
 pub mod monitor;
+mod pages;
 pub mod pool;
 pub mod simd;
 pub mod special;

@@ -1,3 +1,4 @@
+use crate::pages::in_large_pages;
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -57,8 +58,12 @@ impl GroupTable {
 
     /// All of it is to be filled.
     pub fn new(genes: usize, groups: usize) -> Self {
-        // Zeros, for which the system has no memory to be written.
-        let column = || vec![0.0; genes * groups];
+        let column = || {
+            // Zeros, for which the system has no memory to be written.
+            let mut column = vec![0.0; genes * groups];
+            in_large_pages(&mut column);
+            column
+        };
         Self {
             genes,
             mean: column(),

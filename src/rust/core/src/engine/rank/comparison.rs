@@ -1,8 +1,8 @@
 use super::anderson::Anderson;
 use super::groups::{Against, Groups};
-use super::levels::Levels;
 use super::moments::Sample;
 use super::options::{Mean, Method, Options};
+use super::order::Order;
 use super::student::StudentT;
 use super::wilcoxon::Wilcoxon;
 use crate::Result;
@@ -36,15 +36,15 @@ impl<'a> Comparison<'a> {
         Ok(Self { groups, options, test })
     }
 
-    /// One pair after the other, from each class's own cells; `levels` are those of the
-    /// same gene, and not looked at by a t test.
-    pub fn compare(&self, own: &[Sample], levels: &Levels, mut found: impl FnMut(GroupPair)) {
+    /// One pair after the other, from each class's own cells; `order` is that of the same
+    /// gene, and not looked at by a t test.
+    pub fn compare(&self, own: &[Sample], order: &Order, mut found: impl FnMut(GroupPair)) {
         let tested = self.groups.tested();
         match self.groups.against() {
             Against::Control => {
                 let control = own[tested];
                 for (group, own) in own[..tested].iter().enumerate() {
-                    found(self.pair(group, own, &control, levels));
+                    found(self.pair(group, own, &control, order));
                 }
             }
             Against::Rest => {
@@ -55,14 +55,14 @@ impl<'a> Comparison<'a> {
                 }
                 let mut before = Sample::default();
                 for (group, (own, after)) in own[..tested].iter().zip(&after).enumerate() {
-                    found(self.pair(group, own, &before.with(*after), levels));
+                    found(self.pair(group, own, &before.with(*after), order));
                     before = before.with(*own);
                 }
             }
         }
     }
 
-    fn pair(&self, group: usize, own: &Sample, other: &Sample, levels: &Levels) -> GroupPair {
+    fn pair(&self, group: usize, own: &Sample, other: &Sample, order: &Order) -> GroupPair {
         let (mean, reference_mean) = (self.mean(own), self.mean(other));
         let epsilon = self.options.epsilon;
         let change = ((mean + epsilon) / (reference_mean + epsilon)).log2();
@@ -80,9 +80,9 @@ impl<'a> Comparison<'a> {
         let tested = match self.is_low(own, other) {
             true => Err(TestStatus::Filtered),
             false => match &self.test {
-                Test::Wilcoxon(test) => Ok(test.test(levels, self.groups, group)),
+                Test::Wilcoxon(test) => Ok(test.test(order, self.groups, group)),
                 Test::T(test) => test.test(&own.moments, &other.moments, group),
-                Test::Anderson(test) => test.test(levels, self.groups, group),
+                Test::Anderson(test) => test.test(&order.levels, self.groups, group),
             },
         };
         match tested {

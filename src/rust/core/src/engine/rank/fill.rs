@@ -1,6 +1,6 @@
 use super::Job;
-use super::levels::Levels;
 use super::moments::{Moments, Sample};
+use super::order::Order;
 use super::sorted::Entries;
 use super::tally::{Desk, Tally};
 use crate::Result;
@@ -13,7 +13,7 @@ use std::ops::Range;
 pub(super) struct Workspace {
     /// Of each class's cells that are not zero.
     pub moments: Vec<Moments>,
-    pub levels: Levels,
+    pub order: Order,
     pub entries: Entries,
     pub tally: Option<Tally>,
     pub desk: Desk,
@@ -36,7 +36,7 @@ fn tile_genes(tested: usize) -> usize {
     (TILE_PAIRS / tested.max(1)).clamp(1, MOST_GENES)
 }
 
-/// Compares all groups in some genes; `describe` puts a gene's moments and levels into
+/// Compares all groups in some genes; `describe` puts a gene's moments and order into
 /// the workspace. One tick a gene.
 pub(super) fn fill(
     job: &Job,
@@ -51,13 +51,13 @@ pub(super) fn fill(
         let mut pairs = vec![GroupPair::default(); tile.len() * groups.tested()];
         for gene in tile.clone() {
             describe(gene, workspace)?;
-            let Workspace { moments, levels, samples, .. } = workspace;
+            let Workspace { moments, order, samples, .. } = workspace;
             samples.clear();
             let with_zeros =
                 |(class, own): (usize, &Moments)| Sample::with_zeros(*own, groups.size(class));
             samples.extend(moments.iter().enumerate().map(with_zeros));
             let mut at = gene - tile.start;
-            job.comparison.compare(samples, levels, |pair| {
+            job.comparison.compare(samples, order, |pair| {
                 pairs[at] = pair;
                 at += tile.len();
             });

@@ -90,6 +90,11 @@ impl<'a> Groups<'a> {
         self.tested
     }
 
+    /// Those that are in a group.
+    pub fn cells(&self) -> usize {
+        self.cells
+    }
+
     pub fn size(&self, class: usize) -> usize {
         self.sizes[class]
     }

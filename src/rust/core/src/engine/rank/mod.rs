@@ -10,7 +10,7 @@
 //! * `numbers`, for tests of ranks: gene by gene, `sorted` sorts the values that are
 //!   not zero once, for all groups.
 //!
-//! What is found of a gene, its `levels` and `moments`, goes through `comparison` to
+//! What is found of a gene, its `moments` and the `order` of its values, goes through `comparison` to
 //! the tests: with n1 cells of a group, n2 of its reference, N = n1 + n2,
 //!
 //! * `wilcoxon`: U is the number of pairs of a cell of the group and one of the
@@ -30,7 +30,9 @@ mod groups;
 mod options;
 mod measure;
 mod moments;
+mod order;
 mod levels;
+mod sums;
 mod tally;
 mod codes;
 mod sorted;
@@ -53,6 +55,7 @@ use crate::source::Source;
 use crate::{Error, Monitor, Result};
 use comparison::Comparison;
 use measure::Measure;
+use order::Needs;
 
 /// What is to be done.
 struct Job<'a> {
@@ -60,6 +63,7 @@ struct Job<'a> {
     groups: &'a Groups<'a>,
     options: &'a Options,
     measure: Measure,
+    needs: Needs,
     comparison: Comparison<'a>,
     monitor: &'a Monitor,
 }
@@ -84,7 +88,15 @@ pub fn test_groups(
     options.check(source.cells())?;
     let comparison = Comparison::new(groups, options)?;
     let measure = Measure::of(options);
-    let job = Job { source, groups, options, measure, comparison, monitor };
+    let job = Job {
+        source,
+        groups,
+        options,
+        measure,
+        needs: options.method.needs(),
+        comparison,
+        monitor,
+    };
     let mut table = GroupTable::new(source.genes(), groups.tested());
     match (options.scale, &options.normalise) {
         (Scale::Counts, Normalise::Nothing) => whole::compare_counts(&job, &mut table)?,

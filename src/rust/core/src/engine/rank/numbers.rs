@@ -7,6 +7,7 @@ use super::moments::Moments;
 use super::options::{Normalise, Scale};
 use super::packed::{PACKED, compare_packed};
 use super::whole::cut;
+use crate::pages::in_large_pages;
 use crate::result::GroupTable;
 use crate::source::{Axis, CountKind, check_counts, count_stored, for_each_piece, gene_blocks};
 use crate::{Error, Result};
@@ -31,7 +32,7 @@ pub(super) fn compare_numbers(job: &Job, table: &mut GroupTable) -> Result<()> {
     let factors = Factors::of(job.source, &job.options.normalise)?;
     let budget = Budget::new(job, factors.bytes());
     let check = Check::of(job);
-    if job.source.axis() == Axis::Cells && !job.options.method.ranks() {
+    if job.source.axis() == Axis::Cells && !job.needs.any() {
         let of_gene = job.groups.classes() * size_of::<Moments>();
         let size = (budget.for_pass(of_gene)? / of_gene).max(1);
         let genes = job.source.genes();
@@ -66,7 +67,11 @@ fn sum(
     let ranges: Vec<Range<usize>> = cut(&genes, 2 * rayon::current_num_threads()).collect();
     let mut parts: Vec<(Range<usize>, Vec<Moments>)> = ranges
         .into_iter()
-        .map(|part| (part.clone(), vec![Moments::default(); part.len() * groups.classes()]))
+        .map(|part| {
+            let mut moments = vec![Moments::default(); part.len() * groups.classes()];
+            in_large_pages(&mut moments);
+            (part, moments)
+        })
         .collect();
     let as_given = matches!((job.measure, factors), (Measure::Plain, Factors::None));
     for_each_piece(job.source, |piece| {
@@ -118,10 +123,9 @@ fn sort(
         let block = block?;
         fill(job, table, block.genes(), |gene, workspace| {
             check.look(block.gene(gene).counts)?;
-            let levels = job.options.method.ranks().then_some(&mut workspace.levels);
-            let moments = &mut workspace.moments;
+            let (moments, order) = (&mut workspace.moments, &mut workspace.order);
             let gene = block.gene(gene);
-            workspace.entries.describe(gene, job, factors, moments, levels);
+            workspace.entries.describe(gene, job, factors, moments, order);
             Ok(())
         })?;
     }

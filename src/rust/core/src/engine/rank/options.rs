@@ -1,3 +1,4 @@
+use super::order::Needs;
 use crate::{Error, Result};
 
 /// How to compare two sets of cells.
@@ -9,8 +10,12 @@ pub enum Method {
 }
 
 impl Method {
-    pub(super) fn ranks(self) -> bool {
-        !matches!(self, Method::T { .. })
+    pub(super) fn needs(self) -> Needs {
+        match self {
+            Method::Wilcoxon { exact, .. } => Needs { sums: true, levels: exact == Exact::Always },
+            Method::T { .. } => Needs::default(),
+            Method::Anderson => Needs { sums: false, levels: true },
+        }
     }
 }
 

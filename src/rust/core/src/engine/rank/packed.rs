@@ -4,6 +4,7 @@ use super::groups::NO_GROUP;
 use super::numbers::Check;
 use super::sorted::pack;
 use crate::Result;
+use crate::pages::in_large_pages;
 use crate::result::GroupTable;
 use crate::source::{for_each_piece, span};
 use rayon::prelude::*;
@@ -39,8 +40,8 @@ pub(super) fn compare_packed(
             let part = &parts[parts.partition_point(|part| part.genes.end <= gene)];
             let k = gene - part.genes.start;
             let entries = &part.entries[part.starts[k]..part.ends[k]];
-            let (moments, levels) = (&mut workspace.moments, &mut workspace.levels);
-            workspace.entries.describe_packed(entries, job, moments, levels);
+            let (moments, order) = (&mut workspace.moments, &mut workspace.order);
+            workspace.entries.describe_packed(entries, job, moments, order);
             Ok(())
         })?;
     }
@@ -94,6 +95,8 @@ impl Packed {
                 total - count
             })
             .collect();
-        Self { genes, ends: starts.clone(), starts, entries: vec![0; total] }
+        let mut entries = vec![0; total];
+        in_large_pages(&mut entries);
+        Self { genes, ends: starts.clone(), starts, entries }
     }
 }

@@ -1,8 +1,8 @@
 use super::Job;
-use super::groups::NO_GROUP;
-use super::levels::Levels;
+use super::groups::{Groups, NO_GROUP};
 use super::measure::Factors;
 use super::moments::Moments;
+use super::order::{InOrder, Order};
 use crate::source::GeneCounts;
 
 /// A gene's values that are not zero, with their classes, to be sorted.
@@ -11,18 +11,19 @@ pub(super) struct Entries {
     /// The value's bits in an order of integers above, 32 of them where all values
     /// are exact in them; the class below.
     short: Vec<u64>,
+    spare: Vec<u64>,
     long: Vec<(u64, u32)>,
 }
 
 impl Entries {
-    /// A gene's moments, by class, and its levels, unless they are not needed.
+    /// A gene's moments, by class, and their order, unless it is not needed.
     pub fn describe(
         &mut self,
         gene: GeneCounts<'_>,
         job: &Job,
         factors: &Factors,
         moments: &mut [Moments],
-        levels: Option<&mut Levels>,
+        order: &mut Order,
     ) {
         let groups = job.groups;
         moments.fill(Moments::default());
@@ -36,7 +37,7 @@ impl Entries {
             }
             let value = factors.scale(cell as usize, value);
             let (tested, level) = job.measure.see(value);
-            if levels.is_none() {
+            if !job.needs.any() {
                 moments[class as usize].add(tested, level);
             } else {
                 moments[class as usize].add_to_sum(tested, level);
@@ -46,8 +47,17 @@ impl Entries {
                 self.long.push((ordered64(value), class));
             }
         }
-        let Some(levels) = levels else { return };
-        self.rank(exact, job, moments, levels);
+        if !job.needs.any() {
+            return;
+        }
+        if exact {
+            self.spare.clear();
+            self.spare.extend_from_slice(&self.short);
+            let Self { short, spare, .. } = self;
+            let given = std::mem::take(spare);
+            sort_by_value(&given, short, spare);
+        }
+        self.rank(exact, job, moments, order);
     }
 
     /// The same of values that were packed before, each with its class.
@@ -56,57 +66,127 @@ impl Entries {
         entries: &[u64],
         job: &Job,
         moments: &mut [Moments],
-        levels: &mut Levels,
+        order: &mut Order,
     ) {
         moments.fill(Moments::default());
         for &entry in entries {
             let (tested, level) = job.measure.see(f64::from(value_of(entry)));
             moments[entry as u32 as usize].add_to_sum(tested, level);
         }
-        self.short.clear();
-        self.short.extend_from_slice(entries);
-        self.rank(true, job, moments, levels);
+        let Self { short, spare, .. } = self;
+        sort_by_value(entries, short, spare);
+        self.rank(true, job, moments, order);
     }
 
-    fn rank(&mut self, exact: bool, job: &Job, moments: &mut [Moments], levels: &mut Levels) {
-        let groups = job.groups;
+    fn rank(&mut self, exact: bool, job: &Job, moments: &mut [Moments], order: &mut Order) {
         moments.iter_mut().for_each(Moments::end_sum);
-        levels.clear();
-        let zeros = |levels: &mut Levels| {
-            levels.push_zeros(groups, |class| moments[class].count as usize);
-            levels.end_level();
-        };
-        match exact {
-            true => arrange(&mut self.short, 1 << 31, |e| e >> 32, |e| *e as u32, levels, zeros),
-            false => arrange(&mut self.long, 1 << 63, |e| e.0, |e| e.1, levels, zeros),
+        if !exact {
+            self.long.sort_unstable();
         }
-        levels.arrange(groups);
+        if job.needs.sums {
+            self.hand_over(exact, job.groups, moments, &mut order.sums);
+        }
+        if job.needs.levels {
+            self.hand_over(exact, job.groups, moments, &mut order.levels);
+        }
+    }
+
+    fn hand_over(
+        &self,
+        exact: bool,
+        groups: &Groups,
+        moments: &[Moments],
+        order: &mut impl InOrder,
+    ) {
+        order.begin(groups);
+        let zeros = |(class, own): (usize, &Moments)| {
+            (class as u32, groups.size(class) as u32 - own.count as u32)
+        };
+        let zeros = moments.iter().enumerate().map(zeros).filter(|&(_, cells)| cells > 0);
+        match exact {
+            true => {
+                let (negative, positive) = split(&self.short, |entry| entry >> 63 == 0);
+                let (value, class) = (|entry: u64| entry >> 32, |entry: u64| entry as u32);
+                in_order(negative, value, class, groups, order);
+                order.add_level(groups, zeros);
+                in_order(positive, value, class, groups, order);
+            }
+            false => {
+                let (negative, positive) = split(&self.long, |(value, _)| value >> 63 == 0);
+                let (value, class) = (|entry: (u64, u32)| entry.0, |entry: (u64, u32)| entry.1);
+                in_order(negative, value, class, groups, order);
+                order.add_level(groups, zeros);
+                in_order(positive, value, class, groups, order);
+            }
+        }
+        order.end(groups);
     }
 }
 
-/// Sorts entries and hands them over by level, zeros where they belong.
-fn arrange<T: Ord>(
-    entries: &mut [T],
-    zero: u64,
-    value: impl Fn(&T) -> u64,
-    class: impl Fn(&T) -> u32,
-    levels: &mut Levels,
-    push_zeros: impl FnOnce(&mut Levels),
+fn split<T: Copy>(entries: &[T], is_negative: impl Fn(T) -> bool) -> (&[T], &[T]) {
+    entries.split_at(entries.partition_point(|&entry| is_negative(entry)))
+}
+
+/// Hands over entries that are in the order of their values, but not of the classes of
+/// equal ones.
+fn in_order<T: Copy>(
+    entries: &[T],
+    value: impl Fn(T) -> u64,
+    class: impl Fn(T) -> u32,
+    groups: &Groups,
+    order: &mut impl InOrder,
 ) {
-    entries.sort_unstable();
-    let (negative, positive) =
-        entries.split_at(entries.partition_point(|entry| value(entry) < zero));
-    let push = |entries: &[T], levels: &mut Levels| {
-        for same in entries.chunk_by(|a, b| value(a) == value(b)) {
-            for equal in same.chunk_by(|a, b| a == b) {
-                levels.push(class(&equal[0]), equal.len() as u32);
-            }
-            levels.end_level();
+    let mut rest = entries;
+    while let Some((&first, others)) = rest.split_first() {
+        let same = others.iter().take_while(|&&other| value(other) == value(first)).count();
+        match same {
+            0 => order.add_one(groups, class(first)),
+            _ => order.add_level(groups, rest[..=same].iter().map(|&entry| (class(entry), 1))),
+        }
+        rest = &others[same..];
+    }
+}
+
+/// Fewer are sorted by comparison.
+const FEW: usize = 512;
+
+/// Digits of a value: their bits, and how many there are.
+const DIGIT: u32 = 11;
+const DIGITS: usize = 3;
+
+/// Sorts packed values, but not the classes of equal ones, from the last digit to the
+/// first; with `spare` to work in.
+fn sort_by_value(given: &[u64], sorted: &mut Vec<u64>, spare: &mut Vec<u64>) {
+    sorted.clear();
+    if given.len() < FEW {
+        sorted.extend_from_slice(given);
+        sorted.sort_unstable();
+        return;
+    }
+    let digit = |entry: u64, place: usize| {
+        (entry >> (u64::BITS / 2 + DIGIT * place as u32)) as usize & ((1 << DIGIT) - 1)
+    };
+    let mut counts = [[0u32; 1 << DIGIT]; DIGITS];
+    for &entry in given {
+        counts.iter_mut().enumerate().for_each(|(place, counts)| counts[digit(entry, place)] += 1);
+    }
+    sorted.resize(given.len(), 0);
+    spare.resize(given.len(), 0);
+    let mut pass = |from: &[u64], to: &mut [u64], place: usize| {
+        let ends = &mut counts[place];
+        let mut before = 0;
+        for end in ends.iter_mut() {
+            before += std::mem::replace(end, before);
+        }
+        for &entry in from {
+            let end = &mut ends[digit(entry, place)];
+            to[*end as usize] = entry;
+            *end += 1;
         }
     };
-    push(negative, levels);
-    push_zeros(levels);
-    push(positive, levels);
+    pass(given, sorted, 0);
+    pass(sorted, spare, 1);
+    pass(spare, sorted, 2);
 }
 
 /// A value above its class, so that words are in the order of the values.

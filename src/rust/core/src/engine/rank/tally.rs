@@ -1,6 +1,8 @@
 use super::Job;
-use super::levels::Levels;
+use super::groups::Groups;
 use super::moments::Moments;
+use super::order::{InOrder, Order};
+use crate::pages::in_large_pages;
 use crate::simd::{Kernel, Vector, run};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -27,14 +29,8 @@ pub(super) struct Tally {
     large: Vec<Vec<u64>>,
 }
 
-/// Of one gene: room to work in.
-#[derive(Debug, Default)]
-pub(super) struct Desk {
-    /// By class and count.
-    cells: Vec<[u32; SLOTS + 1]>,
-    /// Of counts above [`SLOTS`]: their number among these, class, and cells.
-    larger: Vec<(u32, usize, u32)>,
-}
+/// Room to work in: of one gene, cells by class and count.
+pub(super) type Desk = Vec<[u32; SLOTS + 1]>;
 
 /// A count above [`SLOTS`], of a gene that is counted from a tally's first.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +64,8 @@ impl Tally {
     pub const PAIR: usize = size_of::<[u8; SLOTS + 1]>();
 
     pub fn new(genes: Range<usize>, classes: usize) -> Self {
-        let slots = vec![[0; SLOTS + 1]; genes.len() * classes];
+        let mut slots = vec![[0; SLOTS + 1]; genes.len() * classes];
+        in_large_pages(&mut slots);
         let (carries, large) = (vec![vec![]; genes.len()], vec![vec![]; genes.len()]);
         Self { slots, carries, large, genes }
     }
@@ -126,16 +123,16 @@ impl Tally {
         self.large.par_iter_mut().for_each(|large| large.sort_unstable());
     }
 
-    /// What is tested of a gene, with a desk to work at. A t test needs no levels.
+    /// What is tested of a gene, with a desk to work at. A t test needs no order.
     pub fn describe(
         &self,
         gene: usize,
         job: &Job,
         desk: &mut Desk,
         moments: &mut [Moments],
-        levels: Option<&mut Levels>,
+        order: &mut Order,
     ) {
-        run(Describe { tally: self, gene, job, desk, moments, levels });
+        run(Describe { tally: self, gene, job, desk, moments, order });
     }
 }
 
@@ -145,7 +142,7 @@ struct Describe<'a> {
     job: &'a Job<'a>,
     desk: &'a mut Desk,
     moments: &'a mut [Moments],
-    levels: Option<&'a mut Levels>,
+    order: &'a mut Order,
 }
 
 impl Kernel for Describe<'_> {
@@ -153,8 +150,8 @@ impl Kernel for Describe<'_> {
 
     #[inline(always)]
     fn run<V: Vector>(self) {
-        let Self { tally, gene, job, desk, moments, levels } = self;
-        let Desk { cells, larger } = desk;
+        let Self { tally, gene, job, desk, moments, order } = self;
+        let cells = desk;
         let (groups, measure) = (job.groups, job.measure);
         let (gene, genes) = (gene - tally.genes.start, tally.genes.len());
         cells.clear();
@@ -172,7 +169,7 @@ impl Kernel for Describe<'_> {
             })
         };
         let seen: [(f64, f64); SLOTS + 1] = std::array::from_fn(|count| measure.see(count as f64));
-        let Some(levels) = levels else {
+        if !job.needs.any() {
             for (of_class, moments) in cells.iter().zip(moments.iter_mut()) {
                 *moments = Moments::default();
                 for (cells, (tested, level)) in of_class.iter().zip(seen).skip(1) {
@@ -185,26 +182,36 @@ impl Kernel for Describe<'_> {
                 moments[class] = moments[class].with(equal);
             }
             return;
-        };
+        }
         let (tested, level) = (seen.map(|seen| seen.0), seen.map(|seen| seen.1));
         moments.fill(Moments::default());
-        larger.clear();
-        let mut before = None;
         for (count, class, cells) in large() {
             let (tested, level) = measure.see(count as f64);
             moments[class].add_all_to_sum(&[cells], &[tested], &[level]);
-            let next =
-                larger.last().map_or(0, |&(level, ..)| level + u32::from(before != Some(count)));
-            before = Some(count);
-            larger.push((next, class, cells));
         }
         for (class, (of_class, moments)) in cells.iter_mut().zip(moments.iter_mut()).enumerate() {
             moments.add_all_to_sum(of_class, &tested, &level);
             of_class[0] = (groups.size(class) as f64 - moments.count) as u32;
             moments.end_sum();
         }
-        levels.fill(groups, cells, larger);
+        if job.needs.sums {
+            hand_over(cells, &tally.large[gene], groups, &mut order.sums);
+        }
+        if job.needs.levels {
+            hand_over(cells, &tally.large[gene], groups, &mut order.levels);
+        }
     }
+}
+
+#[inline(always)]
+fn hand_over(cells: &[[u32; SLOTS + 1]], large: &[u64], groups: &Groups, order: &mut impl InOrder) {
+    order.begin(groups);
+    order.add_levels(groups, cells);
+    for equal in large.chunk_by(|a, b| a >> CLASS_BITS == b >> CLASS_BITS) {
+        let class = |one: &u64| (one & ((1 << CLASS_BITS) - 1)) as u32;
+        order.add_level(groups, equal.iter().map(|one| (class(one), 1)));
+    }
+    order.end(groups);
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 use super::Job;
 use super::budget::Budget;
 use super::codes::Codes;
-use super::fill::fill;
+use super::fill::{Workspace, fill};
 use super::groups::NO_GROUP;
 use super::tally::Tally;
 use crate::result::GroupTable;
@@ -53,9 +53,8 @@ fn by_gene(job: &Job, table: &mut GroupTable, budget: Budget) -> Result<()> {
                 }
             }
             tally.finish();
-            let levels = job.options.method.ranks().then_some(&mut workspace.levels);
-            let (desk, moments) = (&mut workspace.desk, &mut workspace.moments);
-            tally.describe(gene, job, desk, moments, levels);
+            let Workspace { desk, moments, order, .. } = workspace;
+            tally.describe(gene, job, desk, moments, order);
             Ok(())
         })?;
     }
@@ -76,9 +75,8 @@ fn by_cell(job: &Job, table: &mut GroupTable, budget: Budget) -> Result<()> {
         };
         let of = |gene: usize| &parts[parts.partition_point(|part| part.genes().end <= gene)];
         fill(job, table, some.clone(), |gene, workspace| {
-            let levels = job.options.method.ranks().then_some(&mut workspace.levels);
-            let (desk, moments) = (&mut workspace.desk, &mut workspace.moments);
-            of(gene).describe(gene, job, desk, moments, levels);
+            let Workspace { desk, moments, order, .. } = workspace;
+            of(gene).describe(gene, job, desk, moments, order);
             Ok(())
         })?;
         from = some.end;

@@ -1,7 +1,7 @@
 use super::exact::{tied, untied};
 use super::groups::Groups;
-use super::levels::Levels;
 use super::options::Exact;
+use super::order::Order;
 use crate::{Error, Result};
 use libm::erfc;
 
@@ -47,20 +47,18 @@ impl Wilcoxon {
 
     /// U, the number of pairs of cells in which the group's value is the larger, ties
     /// counting one half; U over the number of pairs; and its two-sided p-value.
-    pub fn test(&self, levels: &Levels, groups: &Groups, group: usize) -> (f64, f64, f64) {
+    pub fn test(&self, order: &Order, groups: &Groups, group: usize) -> (f64, f64, f64) {
         let (own, other) = (groups.size(group), groups.reference_size(group));
         let pairs = own as f64 * other as f64;
-        let steps = levels.own_steps(groups, group);
-        let twice_u: u64 = steps.map(|step| step.own * (2 * step.other_below + step.other)).sum();
+        let (twice_u, ties) = (order.sums.twice_u(group), order.sums.ties(group));
         let u = 0.5 * twice_u as f64;
-        let ties = levels.ties(groups, group);
         let distribution = &self.distributions[group];
         let p_value = if !distribution.is_empty() && ties == 0 {
             let low = (twice_u / 2) as usize;
             let far = low.min(own * other - low);
             (2.0 * distribution[far]).min(1.0)
         } else if self.exact == Exact::Always {
-            tied(levels.steps(groups, group), own, twice_u)
+            tied(order.levels.steps(groups, group), own, twice_u)
         } else {
             let off = (u - 0.5 * pairs).abs() - if self.continuity { 0.5 } else { 0.0 };
             normal(off.max(0.0), pairs, (own + other) as u64, ties)
