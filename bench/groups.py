@@ -1,9 +1,9 @@
-"""What bench/groups.R times beside test_groups(): illico's Wilcoxon, crispyx's t test,
-and the Anderson-Darling test of pdex 0.1, on an .h5ad file.
+"""What bench/groups.R times beside test_groups(): illico's Wilcoxon, of data that were
+read before, crispyx's t test and Wilcoxon, and the Anderson-Darling test of pdex 0.1, on an .h5ad file.
 
     python groups.py write FOLDER         make counts.h5ad and lognorm.h5ad of p, i, x
     python groups.py illico FILE VALUES ROUNDS
-    python groups.py crispyx FILE ROUNDS
+    python groups.py crispyx FILE TEST ROUNDS
     python groups.py pdex FILE GENES GROUPS
 
 Prints the seconds of each round after the first, in which code is compiled, and the
@@ -14,6 +14,7 @@ import resource
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 
@@ -56,16 +57,17 @@ def illico(file, values, rounds):
     )
 
 
-def crispyx(file, rounds):
-    from crispyx.de import t_test
+def crispyx(file, test, rounds):
+    from crispyx.de import t_test, wilcoxon_test
 
-    output = Path(tempfile.mkdtemp()) / "t.h5ad"
+    output = Path(tempfile.mkdtemp()) / "found.h5ad"
+    # The latter takes the number of threads from numba.
+    run = partial(t_test, n_jobs=2) if test == "t" else wilcoxon_test
     return timed(
-        lambda: t_test(
+        lambda: run(
             file,
             perturbation_column="perturbation",
             control_label="control",
-            n_jobs=2,
             verbose=False,
             force=True,
             output_path=output,

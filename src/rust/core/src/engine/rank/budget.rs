@@ -4,7 +4,7 @@ use crate::result::GroupTable;
 use crate::{Error, Result};
 
 /// What a pass over the source may take where no limit is given.
-const FREE: usize = 128 << 20;
+const FREE: usize = 112 << 20;
 
 /// The memory that is left for passes over the source, once the results have theirs.
 #[derive(Clone, Copy, Debug)]
