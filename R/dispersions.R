@@ -14,7 +14,7 @@
 #' @param ... Must be empty: the arguments below need their names.
 #' @param threads Number of threads; `NULL`, the default, for the option
 #'   `scoria.threads`, or else one. The result does not depend on it.
-#' @param assay,cell_metadata,na_action As in [fit_models()].
+#' @param assay,cell_metadata,na_action,memory_limit As in [fit_models()].
 #' @param progress Show a progress bar after two seconds? Default: in
 #'   interactive sessions.
 #'
@@ -85,19 +85,21 @@
 estimate_dispersions <- function(x, formula = ~ 1, ..., threads = NULL,
                                  assay = NULL, cell_metadata = NULL,
                                  na_action = c("fail", "omit"),
+                                 memory_limit = NULL,
                                  progress = rlang::is_interactive()) {
   check_no_dots(..., of = "estimate_dispersions")
   na_action <- first_choice(na_action, c("fail", "omit"))
   threads <- resolve_threads(threads)
+  memory_limit <- parse_memory(memory_limit)
   formula <- parse_formula(formula, env = caller_env())
-  x <- open_if_path(x, assay)
+  x <- open_if_path(x, assay, memory_limit = memory_limit)
   source <- as_source(x, assay, cell_metadata, threads = threads)
   model <- prepare_model(
     source, formula, "negbinomial", "offset", na_action, "x"
   )
   columns <- rust_estimate_dispersions(
-    by_gene(model$counts, threads, progress = progress), model$design$matrix,
-    as.double(model$offset), threads,
+    by_gene(model$counts, threads, memory_limit, progress), model$design$matrix,
+    as.double(model$offset), list(threads = threads, memory_limit = memory_limit),
     progress_bar("Estimating dispersions", 2 * nrow(model$counts), progress)
   )
   check_counted(columns, source$counts, model$design$cells)

@@ -34,7 +34,7 @@ rust_finish_h5ad <- function(writer) .Call(wrap__rust_finish_h5ad, writer)
 rust_discard_h5ad <- function(writer) .Call(wrap__rust_discard_h5ad, writer)
 
 #' @noRd
-rust_estimate_dispersions <- function(counts, design, offset, threads, progress) .Call(wrap__rust_estimate_dispersions, counts, design, offset, threads, progress)
+rust_estimate_dispersions <- function(counts, design, offset, options, progress) .Call(wrap__rust_estimate_dispersions, counts, design, offset, options, progress)
 
 #' "h5ad", "10x" or neither.
 #' @noRd

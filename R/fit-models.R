@@ -56,6 +56,10 @@
 #'   `"omit"` them with a message. Infinite values are always an error.
 #' @param maxit The most passes over the cells that a gene may take. Default
 #'   100; most need 4 to 8.
+#' @param memory_limit The most memory that the fit may take beside its input: a
+#'   number of bytes, or a text such as `"4GB"` (\eqn{10^9} bytes each) or `"4GiB"`
+#'   (\eqn{2^{30}}). An error where it cannot be kept. Default `NULL`: some 300 MB,
+#'   the model matrix and the results.
 #' @param progress Show a progress bar after two seconds? Default: in
 #'   interactive sessions.
 #'
@@ -101,7 +105,8 @@
 #' variables),
 #' `scoria_error_counts` (negative or missing counts, or counts that are not
 #' whole numbers in a family of counts), `scoria_error_size_factors`,
-#' `scoria_error_family`, `scoria_error_source`, `scoria_error_shape`.
+#' `scoria_error_family`, `scoria_error_source`, `scoria_error_shape`,
+#' `scoria_error_memory_limit`.
 #'
 #' @references
 #' The negative binomial's likelihood and standard errors are those of Venables
@@ -125,15 +130,17 @@ fit_models <- function(cds, model_formula_str,
                        size_factors = c("offset", "covariate", "divide", "none"),
                        cell_metadata = NULL, gene_metadata = NULL,
                        assay = NULL, na_action = c("fail", "omit"),
-                       maxit = 100, progress = rlang::is_interactive()) {
+                       maxit = 100, memory_limit = NULL,
+                       progress = rlang::is_interactive()) {
   check_no_dots(..., of = "fit_models")
   family <- check_choice(expression_family, families(), "family")
   size_factors <- first_choice(size_factors, size_factor_modes())
   na_action <- first_choice(na_action, c("fail", "omit"))
   check_whole(maxit, "maxit")
   threads <- resolve_threads(cores, arg = "cores")
+  memory_limit <- parse_memory(memory_limit)
   formula <- parse_formula(model_formula_str, env = caller_env())
-  cds <- open_if_path(cds, assay, verbose)
+  cds <- open_if_path(cds, assay, verbose, memory_limit)
   source <- as_source(
     cds, assay, cell_metadata, gene_metadata, reduction_method, threads
   )
@@ -141,11 +148,11 @@ fit_models <- function(cds, model_formula_str,
   model <- prepare_model(source, formula, family, size_factors, na_action)
   report_model(model, verbose)
   columns <- rust_fit_models(
-    by_gene(model$counts, threads, progress = progress),
+    by_gene(model$counts, threads, memory_limit, progress),
     model$design$matrix, as.double(model$offset),
     list(
       family = family, max_iterations = as.integer(maxit), threads = threads,
-      divide = model$divide
+      divide = model$divide, memory_limit = memory_limit
     ),
     progress_bar("Fitting genes", nrow(model$counts), progress)
   )

@@ -165,7 +165,7 @@ fit_screen <- function(x, perturbation, formula = ~1, control = NULL,
     threads, memory_limit, output, resume
   )
   formula <- parse_formula(formula, env = caller_env())
-  x <- open_if_path(x, assay, verbose)
+  x <- open_if_path(x, assay, verbose, options$memory_limit)
   source <- as_source(
     x, assay, cell_metadata, gene_metadata,
     threads = options$threads

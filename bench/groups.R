@@ -12,8 +12,8 @@ source("bench/common.R")
 rounds <- 3
 genes <- scaled(5000, 100)
 groups <- scaled(200, 10)
-pdex_genes <- 25
-pdex_groups <- 20
+pdex_genes <- 50
+pdex_groups <- 100
 
 main <- function() {
   if (!nzchar(Sys.getenv("SCORIA_BENCH_PYTHON"))) {

@@ -82,8 +82,10 @@ def pdex(file, genes, groups):
 
     data = anndata.read_h5ad(file)
     kept = ["control", *sorted(set(data.obs["perturbation"]) - {"control"})[: int(groups)]]
-    data = data[data.obs["perturbation"].isin(kept), :: data.n_vars // int(genes)]
-    data = data[:, : int(genes)].copy()
+    data = data[data.obs["perturbation"].isin(kept)].copy()
+    # Slices of sparse matrices of this anndata fail with scipy of today.
+    data.X = data.X.toarray()
+    data = data[:, :: data.n_vars // int(genes)][:, : int(genes)].copy()
     data.obs["perturbation"] = data.obs["perturbation"].cat.remove_unused_categories()
     start = time.perf_counter()
     parallel_differential_expression(

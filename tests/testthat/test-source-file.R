@@ -165,6 +165,11 @@ test_that("results do not depend on threads, memory or scratch", {
   expect_identical(screen_of(path, threads = 2), expected)
   withr::local_options(scoria.scratch = withr::local_tempdir())
   expect_identical(screen_of(path, memory_limit = "200MB"), expected)
+  models <- models_of(path)
+  expect_identical(models_of(path, memory_limit = "100MB"), models)
+  refused <- "scoria_error_memory_limit"
+  expect_error(models_of(path, memory_limit = 1e4), class = refused)
+  expect_error(estimate_dispersions(path, memory_limit = 1e4), class = refused)
 })
 
 test_that("metadata come as they were written", {

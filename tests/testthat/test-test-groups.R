@@ -226,3 +226,23 @@ test_that("a group of one cell has no variance of its own", {
   theirs <- stats::t.test(log1p(x["g5", 1]), log1p(x["g5", -1]), var.equal = TRUE)
   expect_equal(pooled$p_value[5], theirs$p.value)
 })
+
+test_that("columns that Rust holds are like any others", {
+  cells <- 100
+  counts <- matrix(rpois(5000 * cells, 1), 5000)
+  found <- test_groups(counts, rep(c("a", "b"), each = cells / 2), "b")
+  p <- found$p_value
+  expect_length(p, 5000)
+  copied <- p + 0
+  expect_identical(p, copied)
+  expect_identical(p[c(2, 5000)], copied[c(2, 5000)])
+  expect_identical(sort(p), sort(copied))
+  expect_identical(unserialize(serialize(p, NULL)), copied)
+  changed <- p
+  changed[1] <- -1
+  expect_identical(p, copied)
+  expect_identical(changed[-1], copied[-1])
+  rm(found, p)
+  gc()
+  expect_identical(changed[-1], copied[-1])
+})

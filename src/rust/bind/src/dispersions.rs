@@ -2,6 +2,7 @@
 
 use crate::counts::Held;
 use crate::guard::{listen, report};
+use crate::input::Named;
 use extendr_api::prelude::*;
 use scoria_core::design::Design;
 use scoria_core::engine::dispersion::{Trend, estimate_dispersions};
@@ -14,18 +15,20 @@ fn rust_estimate_dispersions(
     counts: Robj,
     design: RMatrix<f64>,
     offset: &[f64],
-    threads: i32,
+    options: List,
     progress: Function,
 ) -> Robj {
     report(|| {
-        let pool = pool(threads as usize)?;
+        let named = Named::of(options);
+        let pool = pool(named.whole("threads")?)?;
+        let limit = named.number_or_none("memory_limit")?.map(|limit| limit as usize);
         let held = Held::of(&counts)?;
         let opened = held.counts()?.open()?;
         let monitor = Monitor::new();
         let columns = design.data();
         let table = listen(Some(&progress), &monitor, || {
             let design = Design::new(columns, offset)?;
-            opened.with(&pool, |source| estimate_dispersions(source, &design, &monitor))
+            opened.with(&pool, |source| estimate_dispersions(source, &design, limit, &monitor))
         })?;
         Ok(as_list(&table))
     })

@@ -26,11 +26,12 @@ fn rust_fit_models(
         let held = Held::of(&counts)?;
         let opened = held.counts()?.open()?;
         let size_factors = named.doubles_or_none("divide")?;
+        let limit = named.number_or_none("memory_limit")?.map(|limit| limit as usize);
         let monitor = Monitor::new();
         let columns = design.data();
         let (design, table) = listen(Some(&progress), &monitor, || {
             let design = Design::new(columns, offset)?;
-            let fit = |source: &dyn Source| fit_genes(source, &design, &options, &monitor);
+            let fit = |source: &dyn Source| fit_genes(source, &design, &options, limit, &monitor);
             let table = opened.with_divided(&pool, size_factors, fit)?;
             Ok((design, table))
         })?;

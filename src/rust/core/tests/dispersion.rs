@@ -328,7 +328,7 @@ fn estimate(threads: usize) -> DispersionTable {
     let (p, i, x) = reference::by_cell(&genes, 300);
     let counts = Csc::new(genes.len(), &p, &i, &x).unwrap();
     let design = Design::new(&shared.columns, &shared.offset).unwrap();
-    let job = || estimate_dispersions(&counts, &design, &Monitor::new()).unwrap();
+    let job = || estimate_dispersions(&counts, &design, None, &Monitor::new()).unwrap();
     pool(threads).unwrap().install(job)
 }
 
@@ -381,11 +381,14 @@ fn what_cannot_be_estimated_is_an_error() {
     let counts = Csc::new(2, &p, &i, &x).unwrap();
     let monitor = Monitor::new();
     let other = Csc::new(2, &p[..2], &i[..p[1] as usize], &x[..p[1] as usize]).unwrap();
-    let refused = estimate_dispersions(&other, &design, &monitor).unwrap_err();
+    let refused = estimate_dispersions(&other, &design, None, &monitor).unwrap_err();
     assert_eq!(refused.class(), "shape");
     let halves: Vec<f64> = x.iter().map(|x| x / 2.0).collect();
     let other = Csc::new(2, &p, &i, &halves).unwrap();
-    assert_eq!(estimate_dispersions(&other, &design, &monitor).unwrap_err().class(), "counts");
+    assert_eq!(
+        estimate_dispersions(&other, &design, None, &monitor).unwrap_err().class(),
+        "counts"
+    );
     monitor.cancel();
-    assert_eq!(estimate_dispersions(&counts, &design, &monitor), Err(Error::Interrupted));
+    assert_eq!(estimate_dispersions(&counts, &design, None, &monitor), Err(Error::Interrupted));
 }

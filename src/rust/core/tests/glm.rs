@@ -285,7 +285,7 @@ fn threads_and_neighbours_do_not_change_a_bit() {
     let design = Design::new(&design.columns, &design.offset).unwrap();
     let options = Options { family: Family::NegativeBinomial, max_iterations: 100 };
     let run = |threads| {
-        let fit = || fit_genes(&counts, &design, &options, &Monitor::new()).unwrap();
+        let fit = || fit_genes(&counts, &design, &options, None, &Monitor::new()).unwrap();
         pool(threads).unwrap().install(fit)
     };
     let (one, two) = (run(1), run(2));
@@ -309,7 +309,7 @@ fn a_cancelled_fit_stops() {
     let options = Options { family: Family::Poisson, max_iterations: 100 };
     let monitor = Monitor::new();
     monitor.cancel();
-    let stopped = fit_genes(&counts, &design, &options, &monitor).unwrap_err();
+    let stopped = fit_genes(&counts, &design, &options, None, &monitor).unwrap_err();
     assert_eq!(stopped, Error::Interrupted);
 }
 

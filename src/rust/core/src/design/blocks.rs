@@ -16,6 +16,10 @@ pub struct Blocks {
 }
 
 impl Blocks {
+    pub fn bytes(&self) -> usize {
+        size_of_val(self.data.as_slice())
+    }
+
     pub fn new(columns: &[Vec<f64>], offset: &[f64]) -> Self {
         const { assert!(BLOCK.is_multiple_of(2 * LANES)) };
         let count = offset.len().div_ceil(BLOCK);

@@ -84,6 +84,12 @@ impl Design {
         }
     }
 
+    /// Bytes of the model matrix and the offset, and of what each thread of the current
+    /// pool has of a gene in all cells.
+    pub fn bytes(&self) -> usize {
+        self.blocks.bytes() + rayon::current_num_threads() * 24 * self.cells
+    }
+
     pub fn cells(&self) -> usize {
         self.cells
     }

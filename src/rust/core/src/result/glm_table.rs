@@ -23,6 +23,14 @@ pub struct GlmTable {
 }
 
 impl GlmTable {
+    /// Of so many genes, with so many coefficients each.
+    pub fn bytes(rank: usize, genes: usize) -> usize {
+        const OF_GENE: usize = 2 * size_of::<i32>() + 6 * size_of::<f64>();
+        let of_coefficients = rank * (size_of::<f64>() + size_of::<i32>());
+        let of_covariance = rank * (rank + 1) / 2 * size_of::<f64>();
+        genes * (OF_GENE + of_coefficients + of_covariance)
+    }
+
     pub fn with_capacity(rank: usize, genes: usize) -> Self {
         Self {
             rank,

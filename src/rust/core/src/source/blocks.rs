@@ -1,5 +1,5 @@
 use super::{Axis, Entries, Room, Source, for_each_piece};
-use crate::Result;
+use crate::{Error, Result};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -83,6 +83,24 @@ pub fn gene_blocks<'a>(
             Ok(GeneBlock { genes, parts })
         })
     }))
+}
+
+/// How many counts a block of genes has as a rule: 192 MB.
+pub const CAPACITY: usize = 16 << 20;
+
+/// The same, as far as a memory limit leaves room beside `fixed` bytes.
+///
+/// # Errors
+/// [`Error::Memory`] where there is none.
+pub fn capacity(fixed: usize, limit: Option<usize>) -> Result<usize> {
+    const COUNT_BYTES: usize = 12;
+    const LEAST: usize = 1 << 20;
+    let Some(limit) = limit else { return Ok(CAPACITY) };
+    let room = limit.saturating_sub(fixed) / COUNT_BYTES;
+    match room < LEAST {
+        true => Err(Error::Memory { needed: fixed + LEAST * COUNT_BYTES, limit }),
+        false => Ok(room.min(CAPACITY)),
+    }
 }
 
 /// The genes from `start` on that hold no more than `capacity` counts; at least

@@ -19,7 +19,7 @@ mod simulate;
 mod stage;
 mod tenx;
 
-pub use blocks::{GeneBlock, GeneCounts, gene_blocks};
+pub use blocks::{GeneBlock, GeneCounts, capacity, gene_blocks};
 pub(crate) use blocks::{count_stored, span};
 pub use checks::{CountKind, Summary, check_counts, summarise};
 pub use compressed::{Compressed, open_compressed};

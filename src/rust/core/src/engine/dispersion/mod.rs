@@ -28,16 +28,13 @@ pub use trend::{Trend, fit_trend};
 use crate::design::Design;
 use crate::engine::glm::{GeneFit, Workspace, fit_gene_at};
 use crate::result::DispersionTable;
-use crate::source::{CountKind, GeneCounts, Source, check_counts, gene_blocks};
+use crate::source::{CountKind, GeneCounts, Source, capacity, check_counts, gene_blocks};
 use crate::{Error, Monitor, Result};
 use rayon::prelude::*;
 
 /// Gene-wise dispersions below this tell nothing of the trend, nor of the spread
 /// about it: the gene is as good as Poisson.
 pub const NEGLIGIBLE: f64 = 1e-6;
-
-/// Counts held at a time, gene by gene: 192 MB.
-const CAPACITY: usize = 16 << 20;
 
 /// The dispersions of every gene of a genes x cells matrix, with the threads of
 /// the current pool. The result does not depend on their number. The monitor
@@ -46,10 +43,12 @@ const CAPACITY: usize = 16 << 20;
 /// # Errors
 /// Where the matrix does not have the design's cells, a count is not a whole
 /// number, no degree of freedom is left, no gene has a dispersion to fit a trend
-/// to, or the monitor is cancelled.
+/// to, the memory limit (bytes, of the design and a block of counts) is too low, or the
+/// monitor is cancelled.
 pub fn estimate_dispersions(
     counts: &dyn Source,
     design: &Design,
+    memory_limit: Option<usize>,
     monitor: &Monitor,
 ) -> Result<DispersionTable> {
     let (cells, rank) = (design.cells(), design.rank());
@@ -60,8 +59,9 @@ pub fn estimate_dispersions(
         let what = "cells (more than columns of the design are needed)";
         return Err(Error::Shape { what, found: cells, expected: rank + 1 });
     }
+    let capacity = capacity(design.bytes(), memory_limit)?;
     check_counts(counts, CountKind::Whole)?;
-    let own = each_gene(counts, monitor, |_, gene, workspace| {
+    let own = each_gene(counts, capacity, monitor, |_, gene, workspace| {
         let fit = gene_wise(gene, design, workspace, monitor)?;
         Ok((base_mean(gene, design), fit))
     })?;
@@ -70,7 +70,7 @@ pub fn estimate_dispersions(
     let trend = fit_trend(&means, &alphas)?;
     let spread = Spread::about(&trend, &means, &alphas, cells - rank);
 
-    let fits = each_gene(counts, monitor, |gene, counts, workspace| {
+    let fits = each_gene(counts, capacity, monitor, |gene, counts, workspace| {
         let prior = Prior { alpha: trend.at(means[gene]), variance: spread.prior_variance };
         let own = &own[gene];
         let outlier = spread.is_far(alphas[gene], prior.alpha)
@@ -122,11 +122,12 @@ pub fn base_mean(counts: GeneCounts<'_>, design: &Design) -> f64 {
 
 fn each_gene<T: Send>(
     counts: &dyn Source,
+    capacity: usize,
     monitor: &Monitor,
     estimate: impl Fn(usize, GeneCounts<'_>, &mut Workspace) -> Result<T> + Sync,
 ) -> Result<Vec<T>> {
     let mut all = Vec::with_capacity(counts.genes());
-    for block in gene_blocks(counts, CAPACITY)? {
+    for block in gene_blocks(counts, capacity)? {
         let block = block?;
         let one = |workspace: &mut Workspace, gene: usize| {
             let estimated = estimate(gene, block.gene(gene), workspace)?;

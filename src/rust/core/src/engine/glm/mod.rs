@@ -35,20 +35,17 @@ pub(crate) use pass::Curvature;
 
 use crate::design::Design;
 use crate::result::GlmTable;
-use crate::source::{Source, check_counts, gene_blocks};
+use crate::source::{Source, capacity, check_counts, gene_blocks};
 use crate::{Error, Monitor, Result};
 use rayon::prelude::*;
-
-/// Counts held at a time, in the order in which engines want them: 192 MB.
-const CAPACITY: usize = 16 << 20;
 
 /// Fits every gene of a genes x cells matrix, with the threads of the current
 /// pool ([`crate::pool`]). The result does not depend on their number.
 ///
 /// # Errors
 /// Where the matrix does not have the design's cells, a count is not what the
-/// family can be given, a shape leaves no degree of freedom, or the monitor is
-/// cancelled.
+/// family can be given, a shape leaves no degree of freedom, the memory limit (bytes, of
+/// the design, the results and a block of counts) is too low, or the monitor is cancelled.
 ///
 /// # Example
 /// ```
@@ -59,7 +56,7 @@ const CAPACITY: usize = 16 << 20;
 /// let counts = Csc::new(1, &[0, 1, 2, 3, 4], &[0; 4], &[1.0, 3.0, 4.0, 8.0])?;
 /// let design = Design::new(&[1.0, 1.0, 1.0, 1.0, 0.0, 0.0, 1.0, 1.0], &[0.0; 4])?;
 /// let options = Options { family: Family::Poisson, max_iterations: 100 };
-/// let fit = fit_genes(&counts, &design, &options, &Monitor::new())?;
+/// let fit = fit_genes(&counts, &design, &options, None, &Monitor::new())?;
 /// assert!((fit.coefficients[1] - (6.0f64 / 2.0).ln()).abs() < 1e-8);
 /// # Ok::<(), scoria_core::Error>(())
 /// ```
@@ -67,6 +64,7 @@ pub fn fit_genes(
     counts: &dyn Source,
     design: &Design,
     options: &Options,
+    memory_limit: Option<usize>,
     monitor: &Monitor,
 ) -> Result<GlmTable> {
     let (cells, rank) = (design.cells(), design.rank());
@@ -78,8 +76,9 @@ pub fn fit_genes(
         return Err(Error::Shape { what, found: cells, expected: rank + 1 });
     }
     let mut table = GlmTable::with_capacity(rank, counts.genes());
+    let capacity = capacity(design.bytes() + GlmTable::bytes(rank, counts.genes()), memory_limit)?;
     check_counts(counts, options.family.counts())?;
-    for block in gene_blocks(counts, CAPACITY)? {
+    for block in gene_blocks(counts, capacity)? {
         let block = block?;
         let fit = |workspace: &mut Workspace, gene: usize| {
             let fit = fit_gene(block.gene(gene), design, options, workspace, monitor)?;

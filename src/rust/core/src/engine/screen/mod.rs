@@ -30,15 +30,13 @@ pub use options::{Dispersion, Family, Options, Reference, Resampling, StdErr, Te
 
 use crate::engine::dispersion::estimate_dispersions;
 use crate::result::{GeneColumns, PairColumns, ScreenBlock, ScreenSink};
-use crate::source::{CountKind, Selected, Source, check_counts, gene_blocks};
+use crate::source::{CountKind, Selected, Source, capacity, check_counts, gene_blocks};
 use crate::{Error, Monitor, Result};
 use gene::{GeneFitter, GeneRow, Room, fit_row};
 use pair::PairFit;
 use rayon::prelude::*;
 use resampling::Resampler;
 
-/// Counts held at a time, in the order in which engines want them: 192 MB.
-const CAPACITY: usize = 16 << 20;
 /// Results that are handed on at a time, at most; and genes, for each thread. What
 /// is not handed on is lost where a fit is ended.
 const PAIRS: usize = 1 << 20;
@@ -105,7 +103,9 @@ pub fn fit_screen(
     let fixed = fixed_bytes(comparison, sink.bytes(fitted));
     let capacity = capacity(fixed, options.memory_limit)?;
     let alphas = match (options.family, options.dispersion) {
-        (Family::NegativeBinomial, Dispersion::Trend) => trend(counts, comparison, monitor)?,
+        (Family::NegativeBinomial, Dispersion::Trend) => {
+            trend(counts, comparison, options.memory_limit, monitor)?
+        }
         _ => vec![f64::NAN; counts.genes()],
     };
     let resampler = match options.test {
@@ -138,13 +138,18 @@ pub fn fit_screen(
 
 /// Each gene's dispersion in the reference cells, shrunken to a trend; not a number
 /// where there is none.
-fn trend(counts: &dyn Source, comparison: &Comparison<'_>, monitor: &Monitor) -> Result<Vec<f64>> {
+fn trend(
+    counts: &dyn Source,
+    comparison: &Comparison<'_>,
+    memory_limit: Option<usize>,
+    monitor: &Monitor,
+) -> Result<Vec<f64>> {
     let base = comparison.base();
     let table = match comparison.reference_cells() {
-        None => estimate_dispersions(counts, base, monitor)?,
+        None => estimate_dispersions(counts, base, memory_limit, monitor)?,
         Some(cells) => {
             let selected = Selected::new(counts, None, Some(cells))?;
-            estimate_dispersions(&selected, base, monitor)?
+            estimate_dispersions(&selected, base, memory_limit, monitor)?
         }
     };
     Ok(table.dispersion)
@@ -158,18 +163,6 @@ fn fixed_bytes(comparison: &Comparison<'_>, held_by_sink: usize) -> usize {
     const PAIR_BYTES: usize = 128;
     let a_thread = 24 * comparison.cells();
     comparison.bytes() + rayon::current_num_threads() * a_thread + PAIRS * PAIR_BYTES + held_by_sink
-}
-
-/// Counts in a block, 12 bytes each, as far as a limit leaves room for them.
-fn capacity(fixed: usize, limit: Option<usize>) -> Result<usize> {
-    const COUNT_BYTES: usize = 12;
-    const LEAST: usize = 1 << 20;
-    let Some(limit) = limit else { return Ok(CAPACITY) };
-    let room = limit.saturating_sub(fixed) / COUNT_BYTES;
-    match room < LEAST {
-        true => Err(Error::Memory { needed: fixed + LEAST * COUNT_BYTES, limit }),
-        false => Ok(room.min(CAPACITY)),
-    }
 }
 
 fn check_pairs(pairs: Pairs<'_>, genes: usize, all: usize) -> Result<()> {
