@@ -11,6 +11,7 @@ pub mod engine;
 pub mod result;
 
 mod claim;
+mod draft_name;
 pub mod error;
 pub mod monitor;
 mod pages;

@@ -1,43 +1,41 @@
-use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
-use std::process;
+use std::path::Path;
 
 use crate::claim::{access_error, reserve, write_error};
+use crate::draft_name::DraftName;
 use crate::{Error, Result};
 
 /// A file under another name, until its structure is whole; removed if it never
 /// becomes so.
 #[derive(Debug)]
 pub(super) struct Draft {
-    path: PathBuf,
+    name: DraftName,
 }
 
 impl Draft {
     /// Fails as the file itself would, and with the system's own words.
     pub fn beside(path: &Path) -> Result<Self> {
-        let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
-        name.push(format!(".{}.draft", process::id()));
-        let draft = Self { path: path.with_file_name(name) };
-        File::create(&draft.path).map_err(|error| access_error(path, &error))?;
-        fs::remove_file(&draft.path).map_err(|error| access_error(path, &error))?;
-        Ok(draft)
+        let denied = |error: io::Error| access_error(path, &error);
+        let (name, _) = DraftName::beside(path).map_err(denied)?;
+        // HDF5 makes it anew.
+        fs::remove_file(name.path()).map_err(denied)?;
+        Ok(Self { name })
     }
 
     pub fn path(&self) -> &Path {
-        &self.path
+        self.name.path()
     }
 
     pub fn open(&self) -> io::Result<File> {
-        OpenOptions::new().read(true).write(true).open(&self.path)
+        OpenOptions::new().read(true).write(true).open(self.path())
     }
 
     /// Why it could not be made. HDF5 does not tell a full disk from other failures;
     /// the system does.
     pub fn cause(&self, path: &Path, needed: u64, reason: String) -> Error {
         let needed = needed.max(1);
-        match File::create(&self.path).and_then(|file| reserve(&file, needed)) {
+        match File::create(self.path()).and_then(|file| reserve(&file, needed)) {
             Err(cause) => write_error(path, needed, &cause),
             Ok(()) => Error::OutputAccess { path: path.to_owned(), reason },
         }
@@ -45,13 +43,13 @@ impl Draft {
 
     /// Gives it the name, unless a file has that by now.
     pub fn publish(self, path: &Path) -> Result<()> {
-        match fs::hard_link(&self.path, path) {
+        match fs::hard_link(self.path(), path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 return Err(Error::OutputExists { path: path.to_owned() });
             }
             // A file system without links.
-            Err(_) => fs::rename(&self.path, path),
-            Ok(()) => fs::remove_file(&self.path),
+            Err(_) => fs::rename(self.path(), path),
+            Ok(()) => fs::remove_file(self.path()),
         }
         .and_then(|()| File::open(folder_of(path))?.sync_all())
         .map_err(|error| access_error(path, &error))
@@ -59,16 +57,9 @@ impl Draft {
 
     /// Gives it the name, whatever has that by now.
     pub fn replace(self, path: &Path) -> Result<()> {
-        fs::rename(&self.path, path)
+        fs::rename(self.path(), path)
             .and_then(|()| File::open(folder_of(path))?.sync_all())
             .map_err(|error| access_error(path, &error))
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        // After publish() it is gone already.
-        let _ = fs::remove_file(&self.path);
     }
 }
 

@@ -64,15 +64,9 @@ pub fn gene_blocks<'a>(
         let genes = span(&expressed, next, capacity);
         next = genes.end;
         (!genes.is_empty()).then(|| {
-            let total: usize = expressed[genes.clone()].iter().sum();
-            let share = total.div_ceil(rayon::current_num_threads());
-            let mut parts = vec![];
-            let mut from = genes.start;
-            while from < genes.end {
-                let span = span(&expressed[..genes.end], from, share);
-                from = span.end;
-                parts.push(Part::with_room(span, &expressed));
-            }
+            let shares = shares(&expressed, genes.clone()).into_iter();
+            let mut parts: Vec<Part> =
+                shares.map(|genes| Part::with_room(genes, &expressed)).collect();
             match source.axis() {
                 Axis::Cells => transpose(source, &mut parts)?,
                 Axis::Genes => {
@@ -113,6 +107,20 @@ pub(crate) fn span(expressed: &[usize], start: usize, capacity: usize) -> Range<
         first || held <= capacity
     };
     start..start + expressed[start..].iter().take_while(fits).count()
+}
+
+/// Cuts genes into a part for each thread of the current pool, or some more, of as many
+/// counts.
+pub(crate) fn shares(expressed: &[usize], genes: Range<usize>) -> Vec<Range<usize>> {
+    let total: usize = expressed[genes.clone()].iter().sum();
+    let share = total.div_ceil(rayon::current_num_threads());
+    let mut parts: Vec<Range<usize>> = vec![];
+    let mut from = genes.start;
+    while from < genes.end {
+        parts.push(span(&expressed[..genes.end], from, share));
+        from = parts[parts.len() - 1].end;
+    }
+    parts
 }
 
 /// The counts other than zero of a source.

@@ -85,11 +85,6 @@ impl Compressed {
         Ok(Self { axis, genes, cells, starts, indices, data })
     }
 
-    /// How many entries it has.
-    pub fn stored(&self) -> u64 {
-        self.starts.last().copied().unwrap_or(0)
-    }
-
     /// That the indices of each cell (or gene) increase and are in range.
     fn check(&self, range: &Range<usize>, entries: &Entries<'_>) -> Result<()> {
         let (own, other, below) = match self.axis {

@@ -1,7 +1,8 @@
 //! The matrices of AnnData's files, of cells x genes, in every encoding so far.
 
 use super::compressed::MOST;
-use super::hdf5::{Container, shape_attribute, text_attribute};
+use super::frame::{Folder, Node};
+use super::hdf5::Container;
 use super::{Axis, Compressed, Dense, Source};
 use crate::{Error, Result};
 use std::path::Path;
@@ -19,8 +20,9 @@ pub fn open_h5ad(path: &Path, matrix: &str) -> Result<Box<dyn Source + Send>> {
 
 fn check_anndata(container: &Container) -> Result<()> {
     let refused = |reason: String| Error::InputFile { path: container.path().to_owned(), reason };
-    if let Some(encoding) = text_attribute(&container.file, "encoding-type") {
-        let version = text_attribute(&container.file, "encoding-version").unwrap_or_default();
+    let root = Folder::root(&container.file)?;
+    if let Some(encoding) = root.attribute_text("encoding-type")? {
+        let version = root.attribute_text("encoding-version")?.unwrap_or_default();
         return match (encoding.as_str(), version.as_str()) {
             ("anndata", "0.1.0") => Ok(()),
             ("anndata", version) => Err(refused(format!(
@@ -37,14 +39,15 @@ fn check_anndata(container: &Container) -> Result<()> {
 }
 
 fn open_matrix(container: &Container, name: &str) -> Result<Box<dyn Source + Send>> {
+    let refused = |reason: String| container.refused(name, reason);
     if container.file.dataset(name).is_ok() {
         return Ok(Box::new(Dense::open(container, name)?));
     }
-    let refused = |reason: String| container.refused(name, reason);
-    let group = container.file.group(name);
-    let group = group.map_err(|_| refused("there is no such matrix in the file".into()))?;
-    let encoding = text_attribute(&group, "encoding-type");
-    let version = text_attribute(&group, "encoding-version");
+    let Some(Node::Folder(group)) = Folder::root(&container.file)?.find(name)? else {
+        return Err(refused("there is no such matrix in the file".into()));
+    };
+    let encoding = group.attribute_text("encoding-type")?;
+    let version = group.attribute_text("encoding-version")?;
     let format = match (encoding.as_deref(), version.as_deref()) {
         (Some(sparse @ ("csr_matrix" | "csc_matrix")), Some("0.1.0") | None) => &sparse[..3],
         (Some(encoding), version) => {
@@ -55,14 +58,17 @@ fn open_matrix(container: &Container, name: &str) -> Result<Box<dyn Source + Sen
             )));
         }
         // AnnData before 0.7.
-        (None, _) => match text_attribute(&group, "h5sparse_format").as_deref() {
+        (None, _) => match group.attribute_text("h5sparse_format")?.as_deref() {
             Some("csr") => "csr",
             Some("csc") => "csc",
             _ => return Err(refused("it is a group, but does not say of which encoding".into())),
         },
     };
-    let shape = shape_attribute(&group, "shape").or(shape_attribute(&group, "h5sparse_shape"));
-    let [cells, genes] = shape.ok_or_else(|| refused("it does not say its shape".into()))?;
+    let shape =
+        group.attribute_shape()?.ok_or_else(|| refused("it does not say its shape".into()))?;
+    let &[cells, genes] = shape.as_slice() else {
+        return Err(refused("its shape is not of two numbers".into()));
+    };
     if cells.max(genes) > MOST {
         return Err(refused(format!("its shape, {cells} x {genes}, is beyond what can be read")));
     }

@@ -141,7 +141,7 @@ fn shapes_that_do_not_fit_are_refused() {
     assert_refused(Axis::Cells, "X/indptr", "there are 19 cells", shape([19, 6]));
     assert_refused(Axis::Genes, "X/indptr", "there are 7 genes", shape([20, 7]));
     assert_refused(Axis::Cells, "X/indices", "outside of its 3 genes", shape([20, 3]));
-    assert_refused(Axis::Cells, "X", "does not say its shape", shape([-1, 6]));
+    assert_refused(Axis::Cells, "X", "a negative one", shape([-1, 6]));
     assert_refused(Axis::Cells, "X", "beyond what can be read", shape([1 << 40, 6]));
 }
 

@@ -6,7 +6,7 @@ use super::sorted::pack;
 use crate::Result;
 use crate::pages::in_large_pages;
 use crate::result::GroupTable;
-use crate::source::{for_each_piece, span};
+use crate::source::{for_each_piece, shares, span};
 use rayon::prelude::*;
 use std::ops::Range;
 
@@ -54,15 +54,10 @@ fn gather(
     expressed: &[usize],
     check: &Check,
 ) -> Result<Vec<Packed>> {
-    let total: usize = expressed[genes.clone()].iter().sum();
-    let share = total.div_ceil(rayon::current_num_threads());
-    let mut parts = vec![];
-    let mut from = genes.start;
-    while from < genes.end {
-        let own = span(&expressed[..genes.end], from, share);
-        from = own.end;
-        parts.push(Packed::with_room(own, expressed));
-    }
+    let mut parts: Vec<Packed> = shares(expressed, genes)
+        .into_iter()
+        .map(|genes| Packed::with_room(genes, expressed))
+        .collect();
     for_each_piece(job.source, |piece| {
         job.monitor.check()?;
         parts.par_iter_mut().with_max_len(1).try_for_each(|part| {

@@ -20,7 +20,7 @@ pub use tenx::{TenX, read_10x};
 
 use crate::{Error, Result};
 use hdf5_metno::File;
-use node::{Folder, Node};
+pub(super) use node::{Folder, Node};
 use std::collections::HashSet;
 use table::Table;
 
@@ -73,14 +73,14 @@ pub struct Skipped {
 
 /// Why something is not read.
 #[derive(Debug)]
-enum Unread {
+pub(super) enum Unread {
     /// It is stored in a way that this release does not know.
     Unknown(String),
     /// The file contradicts itself.
     Wrong(Error),
 }
 
-type Read<T> = std::result::Result<T, Unread>;
+pub(super) type Read<T> = std::result::Result<T, Unread>;
 
 impl From<Error> for Unread {
     fn from(error: Error) -> Self {

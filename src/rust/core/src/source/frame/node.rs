@@ -152,16 +152,14 @@ impl Folder {
     pub fn attribute_shape(&self) -> Result<Option<Vec<usize>>> {
         for name in ["shape", "h5sparse_shape"] {
             let Some(shape) = attribute(&self.group, &self.at, name)? else { continue };
+            let extent = |extent| usize::try_from(extent).map_err(|_| "a negative one".to_owned());
             let read = match shape.size() {
-                2 => shape.read_raw::<u64>().map_err(|error| error.to_string()),
+                2 => shape.read_raw::<i64>().map_err(|error| error.to_string()),
                 other => Err(format!("{other} numbers, not two")),
             };
-            return match read {
-                Ok(extents) => {
-                    Ok(Some(extents.into_iter().map(|extent| extent as usize).collect()))
-                }
-                Err(error) => Err(self.at.wrong(format!("its attribute {name:?}: {error}"))),
-            };
+            let extents = read.and_then(|extents| extents.into_iter().map(extent).collect());
+            let wrong = |error| self.at.wrong(format!("its attribute {name:?}: {error}"));
+            return extents.map(Some).map_err(wrong);
         }
         Ok(None)
     }

@@ -1,4 +1,4 @@
-use super::super::hdf5::read_texts;
+use super::super::hdf5::{TIGHTEST, read_texts};
 use super::node::At;
 use super::{Column, Read, Unread, compound, text};
 use crate::Result;
@@ -18,9 +18,6 @@ pub struct Table {
     stored: Option<TypeDescriptor>,
     field: Option<String>,
 }
-
-/// Nothing is packed more tightly than deflate packs zeros.
-const TIGHTEST: u64 = 1032;
 
 impl Table {
     /// # Errors

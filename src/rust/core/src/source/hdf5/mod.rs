@@ -5,7 +5,6 @@
 //! size does not warrant.
 
 mod array;
-mod attribute;
 mod btree;
 mod bytes;
 mod chunks;
@@ -16,7 +15,7 @@ mod number;
 mod texts;
 
 pub use array::{Array, Buffers};
-pub use attribute::{shape_attribute, text_attribute};
+pub use filters::TIGHTEST;
 pub use texts::read_texts;
 
 use crate::{Error, Result};

@@ -2,13 +2,11 @@ use super::Scratch;
 use super::layout::{Layout, Width};
 use crate::Result;
 use crate::claim::{access_error, reserve, write_error};
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use crate::draft_name::DraftName;
+use std::fs;
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
-use std::process;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::path::Path;
 
 /// A scratch file under another name, until it is whole; removed if it never becomes so.
 pub(super) struct Draft {
@@ -58,34 +56,11 @@ impl Draft {
     /// Gives it its name, in place of an older file.
     pub fn publish(self) -> Result<Scratch> {
         let path = &self.scratch.path;
-        fs::rename(&self.name.0, path).map_err(|error| access_error(path, &error))?;
+        fs::rename(self.name.path(), path).map_err(|error| access_error(path, &error))?;
         Ok(self.scratch)
     }
 
     fn write_error(&self, error: &io::Error) -> crate::Error {
         write_error(&self.scratch.path, self.scratch.layout.bytes(), error)
-    }
-}
-
-/// The name of a file that goes with it.
-pub(super) struct DraftName(PathBuf);
-
-impl DraftName {
-    /// Makes a file beside another, under a name that nobody else has.
-    pub fn beside(path: &Path) -> io::Result<(Self, File)> {
-        static MADE: AtomicUsize = AtomicUsize::new(0);
-        let mut name = path.file_name().map_or_else(OsString::new, OsString::from);
-        name.push(format!(".{}-{}.draft", process::id(), MADE.fetch_add(1, Relaxed)));
-        let name = path.with_file_name(name);
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(&name)?;
-        Ok((Self(name), file))
-    }
-}
-
-impl Drop for DraftName {
-    fn drop(&mut self) {
-        // Once published it is gone already.
-        let _ = fs::remove_file(&self.0);
     }
 }

@@ -1,8 +1,9 @@
 use super::Scratch;
-use super::draft::{Draft, DraftName};
+use super::draft::Draft;
 use super::layout::{Layout, Width};
 use super::place::{Batch, Placing, passes};
 use crate::claim::{access_error, write_error};
+use crate::draft_name::DraftName;
 use crate::source::Room;
 use crate::source::blocks::is_single;
 use crate::{Error, Monitor, Result};
