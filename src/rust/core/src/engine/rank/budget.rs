@@ -1,10 +1,14 @@
 use super::Job;
 use super::fill::fill_bytes;
 use crate::result::GroupTable;
+use crate::source::Axis;
 use crate::{Error, Result};
 
 /// What a pass over the source may take where no limit is given.
 const FREE: usize = 112 << 20;
+
+/// What is read of cells at a time, and what is made of it, for each thread.
+const READ: usize = 12 << 20;
 
 /// The memory that is left for passes over the source, once the results have theirs.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +22,12 @@ impl Budget {
     pub fn new(job: &Job, more: usize) -> Self {
         let tested = job.groups.tested();
         let table = job.source.genes() * tested * GroupTable::PAIR;
-        Self { limit: job.options.memory_limit, fixed: table + fill_bytes(tested) + more }
+        let read = match job.source.axis() {
+            Axis::Cells => READ * rayon::current_num_threads(),
+            Axis::Genes => 0,
+        };
+        let fixed = table + fill_bytes(tested) + read + more;
+        Self { limit: job.options.memory_limit, fixed }
     }
 
     /// Bytes for a pass, which needs at least so many.

@@ -87,6 +87,7 @@ impl Kernel for Encode<'_> {
             let mut from = genes.partition_point(|&gene| (gene as usize) < parts[0].start);
             for (part, large) in parts.iter().zip(large.iter_mut()) {
                 let to = from + genes[from..].partition_point(|&gene| (gene as usize) < part.end);
+                // The table of 2^28 genes would have 2^32 bytes for each class.
                 let first = part.start as u32;
                 let genes = genes[from..to].chunks(AT_ONCE);
                 for (genes, counts) in genes.zip(counts[from..to].chunks(AT_ONCE)) {
