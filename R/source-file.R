@@ -339,12 +339,14 @@ print.scoria_source <- function(x, ...) {
   columns <- function(names) {
     if (length(names) == 0) "none" else cli::format_inline("{.field {names}}")
   }
+  # In a scratch file its name is a key.
+  matrix <- if (x$counts$kind == "scratch") "in a scratch file" else x$counts$matrix
   cli::cli_text(
     "{.cls scoria_source} {nrow(x)} gene{?s} x {ncol(x)} cell{?s} in
      {.file {basename(x$counts$original)}}"
   )
   cli::cli_bullets(c(
-    "*" = "counts: {.field {x$counts$matrix}}, stored by
+    "*" = "counts: {.field {matrix}}, stored by
            {if (x$counts$by_cell) 'cell' else 'gene'}",
     "*" = "columns of cells: {columns(names(x$cells))}",
     "*" = "columns of genes: {columns(names(x$genes))}",

@@ -303,3 +303,10 @@ test_that("files that are none are refused by name", {
   refused(open_h5ad(3), "input_file")
   refused(fit_models(c("a", "b"), "~ 1"), "source")
 })
+
+test_that("a source says where its counts are", {
+  skip_without_python()
+  said <- function(x) cli::cli_fmt(print(x))
+  expect_match(said(quietly(open_mtx(path_of("mtx")))), "counts: in a scratch file", all = FALSE)
+  expect_match(said(open_h5ad(path_of("csr.h5ad"))), "counts: X, stored by cell", all = FALSE)
+})
