@@ -21,7 +21,7 @@ const CAPACITY: usize = 8 << 20;
 /// Bytes that a value takes: its cell and itself; and in a thread, while those of a
 /// gene are sorted and arranged.
 const HELD: usize = 12;
-const SORTED: usize = 48;
+const SORTED: usize = 64;
 
 /// Most counts are below this: their logarithms are taken once a cell.
 const SMALL: usize = 4;

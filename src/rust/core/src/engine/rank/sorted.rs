@@ -10,6 +10,7 @@ use crate::source::GeneCounts;
 pub(super) struct Entries {
     /// The value's bits in an order of integers above, 32 of them where all values
     /// are exact in them; the class below.
+    given: Vec<u64>,
     short: Vec<u64>,
     spare: Vec<u64>,
     long: Vec<(u64, u32)>,
@@ -27,7 +28,7 @@ impl Entries {
     ) {
         let groups = job.groups;
         moments.fill(Moments::default());
-        self.short.clear();
+        self.given.clear();
         self.long.clear();
         let mut exact = true;
         for (&cell, &value) in gene.cells.iter().zip(gene.counts) {
@@ -43,7 +44,7 @@ impl Entries {
                 moments[class as usize].add_to_sum(tested, level);
                 let short = value as f32;
                 exact &= f64::from(short) == value;
-                self.short.push(pack(short, class));
+                self.given.push(pack(short, class));
                 self.long.push((ordered64(value), class));
             }
         }
@@ -51,11 +52,8 @@ impl Entries {
             return;
         }
         if exact {
-            self.spare.clear();
-            self.spare.extend_from_slice(&self.short);
-            let Self { short, spare, .. } = self;
-            let given = std::mem::take(spare);
-            sort_by_value(&given, short, spare);
+            let Self { given, short, spare, .. } = self;
+            sort_by_value(given, short, spare);
         }
         self.rank(exact, job, moments, order);
     }
@@ -105,43 +103,46 @@ impl Entries {
         let zeros = moments.iter().enumerate().map(zeros).filter(|&(_, cells)| cells > 0);
         match exact {
             true => {
-                let (negative, positive) = split(&self.short, |entry| entry >> 63 == 0);
-                let (value, class) = (|entry: u64| entry >> 32, |entry: u64| entry as u32);
-                in_order(negative, value, class, groups, order);
-                order.add_level(groups, zeros);
-                in_order(positive, value, class, groups, order);
+                let read = |entry: u64| (entry >> 32, entry as u32);
+                with_zeros(&self.short, 1 << 31, read, zeros, groups, order);
             }
-            false => {
-                let (negative, positive) = split(&self.long, |(value, _)| value >> 63 == 0);
-                let (value, class) = (|entry: (u64, u32)| entry.0, |entry: (u64, u32)| entry.1);
-                in_order(negative, value, class, groups, order);
-                order.add_level(groups, zeros);
-                in_order(positive, value, class, groups, order);
-            }
+            false => with_zeros(&self.long, 1 << 63, |entry| entry, zeros, groups, order),
         }
         order.end(groups);
     }
 }
 
-fn split<T: Copy>(entries: &[T], is_negative: impl Fn(T) -> bool) -> (&[T], &[T]) {
-    entries.split_at(entries.partition_point(|&entry| is_negative(entry)))
+/// Hands over entries, which are read as value and class, and the cells without one where
+/// their value, `zero`, belongs.
+fn with_zeros<T: Copy>(
+    entries: &[T],
+    zero: u64,
+    read: impl Fn(T) -> (u64, u32) + Copy,
+    zeros: impl Iterator<Item = (u32, u32)>,
+    groups: &Groups,
+    order: &mut impl InOrder,
+) {
+    let below = entries.partition_point(|&entry| read(entry).0 < zero);
+    in_order(&entries[..below], read, groups, order);
+    order.add_level(groups, zeros);
+    in_order(&entries[below..], read, groups, order);
 }
 
 /// Hands over entries that are in the order of their values, but not of the classes of
 /// equal ones.
 fn in_order<T: Copy>(
     entries: &[T],
-    value: impl Fn(T) -> u64,
-    class: impl Fn(T) -> u32,
+    read: impl Fn(T) -> (u64, u32),
     groups: &Groups,
     order: &mut impl InOrder,
 ) {
     let mut rest = entries;
     while let Some((&first, others)) = rest.split_first() {
-        let same = others.iter().take_while(|&&other| value(other) == value(first)).count();
+        let (value, class) = read(first);
+        let same = others.iter().take_while(|&&other| read(other).0 == value).count();
         match same {
-            0 => order.add_one(groups, class(first)),
-            _ => order.add_level(groups, rest[..=same].iter().map(|&entry| (class(entry), 1))),
+            0 => order.add_one(groups, class),
+            _ => order.add_level(groups, rest[..=same].iter().map(|&entry| (read(entry).1, 1))),
         }
         rest = &others[same..];
     }

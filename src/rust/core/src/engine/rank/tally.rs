@@ -48,6 +48,11 @@ impl Large {
     }
 }
 
+/// Of a packed large count.
+fn class_of(packed: u64) -> u32 {
+    (packed & ((1 << CLASS_BITS) - 1)) as u32
+}
+
 /// The slot of a count of 1 to [`SLOTS`]; 0 of all else. Without a branch or a
 /// conversion: 2^52 and a whole number from 0 on have that number for their last bits.
 #[inline(always)]
@@ -164,8 +169,7 @@ impl Kernel for Describe<'_> {
         }
         let large = || {
             tally.large[gene].chunk_by(|a, b| a == b).map(|equal| {
-                let class = (equal[0] & ((1 << CLASS_BITS) - 1)) as usize;
-                (equal[0] >> CLASS_BITS, class, equal.len() as u32)
+                (equal[0] >> CLASS_BITS, class_of(equal[0]) as usize, equal.len() as u32)
             })
         };
         let seen: [(f64, f64); SLOTS + 1] = std::array::from_fn(|count| measure.see(count as f64));
@@ -208,8 +212,7 @@ fn hand_over(cells: &[[u32; SLOTS + 1]], large: &[u64], groups: &Groups, order: 
     order.begin(groups);
     order.add_levels(groups, cells);
     for equal in large.chunk_by(|a, b| a >> CLASS_BITS == b >> CLASS_BITS) {
-        let class = |one: &u64| (one & ((1 << CLASS_BITS) - 1)) as u32;
-        order.add_level(groups, equal.iter().map(|one| (class(one), 1)));
+        order.add_level(groups, equal.iter().map(|&one| (class_of(one), 1)));
     }
     order.end(groups);
 }
