@@ -52,6 +52,11 @@
 #' contradicts another, or is in an encoding that is newer than this release.
 #' Both name the file, the latter also the dataset.
 #'
+#' HDF5's library crashes on some damaged files, or never ends. On Linux a child
+#' process therefore tries first whatever is read with it, once for each file and
+#' state of it; what ends the child is an error. The environment variable
+#' `SCORIA_TRUST_FILES`, where it is set, spares the child.
+#'
 #' @examples
 #' folder <- tempfile()
 #' dir.create(folder)

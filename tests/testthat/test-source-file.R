@@ -304,6 +304,29 @@ test_that("files that are none are refused by name", {
   refused(fit_models(c("a", "b"), "~ 1"), "source")
 })
 
+test_that("a file that is damaged anywhere is refused, or read, and R lives on", {
+  skip_without_python()
+  folder <- withr::local_tempdir()
+  outcomes <- vapply(1:100, function(case) {
+    withr::local_seed(case)
+    original <- path_of(sample(c("csr_gzip.h5ad", "dense_lzf.h5ad", "old.h5ad", "v3.h5"), 1))
+    bytes <- readBin(original, "raw", file.size(original))
+    # All that HDF5 keeps for itself is in small pieces, most of them near the beginning.
+    at <- ceiling(length(bytes) * stats::runif(sample(c(1, 10, 100), 1))^2)
+    bytes[at] <- as.raw(sample(0:255, length(at), replace = TRUE))
+    path <- file.path(folder, paste0(case, ".", tools::file_ext(original)))
+    writeBin(bytes, path)
+    tryCatch(
+      {
+        quietly(fit_models(path, "~ 1"))
+        "read"
+      },
+      scoria_error = function(error) "refused"
+    )
+  }, "")
+  expect_setequal(outcomes, c("read", "refused"))
+})
+
 test_that("a source says where its counts are", {
   skip_without_python()
   said <- function(x) cli::cli_fmt(print(x))

@@ -1,11 +1,13 @@
 //! Counts as R holds them: the slots of a dgCMatrix, or where in a file they are.
 
+use crate::guard::interrupted;
 use crate::input::Named;
 use extendr_api::prelude::*;
 use rayon::ThreadPool;
 use scoria_core::result::Part;
 use scoria_core::source::{
-    Axis, Csc, Divided, Scratch, Selected, Source, open_10x, open_compressed, open_dense, open_h5ad,
+    Axis, Csc, Divided, Scratch, Selected, Source, open_10x, open_compressed, open_dense,
+    open_h5ad, rehearse,
 };
 use scoria_core::{Error, Result};
 use std::path::Path;
@@ -161,7 +163,20 @@ impl<'a> Place<'a> {
         })
     }
 
+    /// By R's own thread, and once a child process came through with it.
     pub fn open(self) -> Result<Box<dyn Source + Send>> {
+        let Self { path, kind, matrix, .. } = self;
+        match kind {
+            // Not of HDF5.
+            "scratch" => self.open_unrehearsed(),
+            _ => {
+                let what = format!("the matrix {matrix:?} ({kind})");
+                rehearse(path, &what, None, interrupted, || self.open_unrehearsed())
+            }
+        }
+    }
+
+    fn open_unrehearsed(self) -> Result<Box<dyn Source + Send>> {
         let Self { path, kind, matrix, shape } = self;
         let compressed = |axis| match shape {
             Some(&[genes, cells]) => {

@@ -1,15 +1,15 @@
 //! What files hold beside counts: for `open_h5ad()` and `open_10x_h5()`.
 
 use crate::counts::{Counts, Held, Place};
-use crate::guard::{listen, report};
+use crate::guard::{interrupted, listen, report};
 use crate::input::Named;
 use extendr_api::prelude::*;
 use scoria_core::source::frame::{
-    CellColumns, Column, Frame, list_h5ad, read_10x, read_frame, read_matrix, read_names,
+    CellColumns, Column, Frame, is_10x, list_h5ad, read_10x, read_frame, read_matrix, read_names,
 };
 use scoria_core::source::{
     Axis, Container, Csc, Features, Scratch, Source, create_stage, find_mtx, gene_blocks, read_mtx,
-    stage_cells, transpose,
+    rehearse, stage_cells, transpose,
 };
 use scoria_core::{Error, Monitor, Result, pool};
 use std::path::Path;
@@ -19,12 +19,13 @@ use std::path::Path;
 #[extendr]
 fn rust_kind_of_file(path: &str) -> Robj {
     report(|| {
-        let file = Container::open(Path::new(path))?.file;
-        let has = |names: [&str; 2]| names.iter().all(|name| file.link_exists(name));
-        Ok(match (has(["obs", "var"]), read_10x(&file, None)) {
-            (true, _) => "h5ad",
-            (false, Ok(_)) => "10x",
-            (false, Err(_)) => "other",
+        rehearsed(path, "what it is", |held| {
+            let has = |names: [&str; 2]| names.iter().all(|name| held.file.link_exists(name));
+            Ok(match has(["obs", "var"]) {
+                true => "h5ad",
+                false if is_10x(&held.file)? => "10x",
+                false => "other",
+            })
         })
     })
 }
@@ -124,7 +125,7 @@ fn rust_stage(path: &str, block: Robj, first: bool) -> Robj {
 #[extendr]
 fn rust_list_h5ad(path: &str) -> Robj {
     report(|| {
-        let entries = list_h5ad(&Container::open(Path::new(path))?.file)?;
+        let entries = rehearsed(path, "its contents", |held| list_h5ad(&held.file))?;
         let (names, encodings): (Vec<_>, Vec<_>) =
             entries.into_iter().map(|entry| (entry.name, entry.encoding)).unzip();
         Ok(list!(name = names, encoding = encodings))
@@ -135,8 +136,10 @@ fn rust_list_h5ad(path: &str) -> Robj {
 #[extendr]
 fn rust_read_frame(path: &str, name: &str) -> Robj {
     report(|| {
-        let path = Path::new(path);
-        as_list(path, read_frame(&Container::open(path)?.file, name)?)
+        let frame = rehearsed(path, &format!("the data frame {name:?}"), |held| {
+            read_frame(&held.file, name)
+        })?;
+        as_list(Path::new(path), frame)
     })
 }
 
@@ -145,8 +148,9 @@ fn rust_read_frame(path: &str, name: &str) -> Robj {
 fn rust_read_10x(path: &str, genome: &str) -> Robj {
     report(|| {
         let genome = Some(genome).filter(|genome| !genome.is_empty());
+        let what = format!("the barcodes and features of {}", genome.unwrap_or("its matrix"));
+        let found = rehearsed(path, &what, |held| read_10x(&held.file, genome))?;
         let path = Path::new(path);
-        let found = read_10x(&Container::open(path)?.file, genome)?;
         Ok(list!(
             group = found.group,
             cells = as_list(path, found.cells)?,
@@ -159,7 +163,9 @@ fn rust_read_10x(path: &str, genome: &str) -> Robj {
 #[extendr]
 fn rust_read_cell_columns(path: &str, name: &str) -> Robj {
     report(|| {
-        let columns = read_matrix(&Container::open(Path::new(path))?.file, name)?;
+        let columns = rehearsed(path, &format!("the columns of {name:?}"), |held| {
+            read_matrix(&held.file, name)
+        })?;
         let CellColumns { n_cells, names, starts, cells, values } = columns;
         Ok(list!(
             n_cells = n_cells as i32,
@@ -175,8 +181,9 @@ fn rust_read_cell_columns(path: &str, name: &str) -> Robj {
 #[extendr]
 fn rust_read_names(path: &str, name: &str) -> Robj {
     report(|| {
-        let path = Path::new(path);
-        without_nul(path, read_names(&Container::open(path)?.file, name)?)
+        let names =
+            rehearsed(path, &format!("the names {name:?}"), |held| read_names(&held.file, name))?;
+        without_nul(Path::new(path), names)
     })
 }
 
@@ -205,6 +212,12 @@ fn rust_collect_genes(counts: Robj) -> Robj {
             listen(None, &Monitor::new(), || opened.with(&pool, collect))?;
         Ok(list!(p = starts, i = cells, x = values))
     })
+}
+
+/// What is read of an HDF5 file, once a child process came through with it.
+fn rehearsed<T>(path: &str, what: &str, read: impl Fn(&Container) -> Result<T>) -> Result<T> {
+    let path = Path::new(path);
+    rehearse(path, what, None, interrupted, || read(&Container::open(path)?))
 }
 
 /// R ends texts at a zero byte, and would be left in disarray by one.

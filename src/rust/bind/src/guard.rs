@@ -3,7 +3,7 @@
 //! listen to the user.
 
 use extendr_api::prelude::*;
-use scoria_core::{Monitor, Result};
+use scoria_core::{Error, Monitor, Result};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{RecvTimeoutError, channel};
@@ -37,6 +37,11 @@ fn panic_message(payload: &(dyn Any + Send)) -> String {
     text.or(payload.downcast_ref::<&str>().copied()).unwrap_or("unknown panic").to_string()
 }
 
+/// Fails once the user has asked to stop. For R's own thread.
+pub fn interrupted() -> Result<()> {
+    if scoria_interrupted() == 0 { Ok(()) } else { Err(Error::Interrupted) }
+}
+
 /// Runs `job` on another thread while this one, R's own, reports progress through
 /// `progress`, where there is one, and cancels the job when the user interrupts.
 pub fn listen<T: Send>(
@@ -53,7 +58,7 @@ pub fn listen<T: Send>(
         while news.recv_timeout(POLL) == Err(RecvTimeoutError::Timeout) {
             let done = pairlist!(monitor.done() as f64);
             let failed = progress.is_some_and(|progress| progress.call(done).is_err());
-            if failed || scoria_interrupted() != 0 {
+            if failed || interrupted().is_err() {
                 monitor.cancel();
                 break;
             }

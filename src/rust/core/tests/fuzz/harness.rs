@@ -17,7 +17,7 @@ use super::memory::{CEILING, Usage};
 use super::mutate::{mutate, mutate_within};
 
 /// No case may take longer.
-pub const HANGS: Duration = Duration::from_secs(5);
+const HANGS: Duration = Duration::from_secs(5);
 
 /// No message may be longer, in bytes: files are quoted in them.
 const LONG_MESSAGE: usize = 4000;
@@ -38,12 +38,9 @@ pub struct Target {
 
 pub type Within = fn(&Path) -> Vec<Range<usize>>;
 
-pub enum Outcome {
+enum Outcome {
     Read,
     Refused,
-    Hung,
-    /// A library of C took memory beyond the ceiling.
-    Swollen,
     Failed(String),
 }
 
@@ -57,8 +54,6 @@ pub fn fuzz(target: &Target) {
         match outcome {
             Outcome::Read => read += 1,
             Outcome::Refused => refused += 1,
-            Outcome::Hung => return Err(format!("takes longer than {HANGS:?}")),
-            Outcome::Swollen => return Err(format!("took {bytes} bytes of memory")),
             Outcome::Failed(how) => return Err(how),
         }
         most = most.max(bytes);
@@ -76,10 +71,7 @@ pub fn fuzz(target: &Target) {
 }
 
 /// Writes case after case until the time is over, or `take` says how one failed.
-pub fn for_each_case(
-    target: &Target,
-    mut take: impl FnMut(&Path) -> std::result::Result<(), String>,
-) {
+fn for_each_case(target: &Target, mut take: impl FnMut(&Path) -> std::result::Result<(), String>) {
     // Targets share the account of memory, processes the folders of a target.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _alone = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
@@ -152,7 +144,7 @@ fn files_in(folder: &Path) -> Vec<PathBuf> {
 
 /// In the one thread of a pool, which is left behind if it hangs. Also tells the bytes of
 /// memory that it took.
-pub fn run(target: &Target, folder: &Path, pool: &ThreadPool) -> (Outcome, usize) {
+fn run(target: &Target, folder: &Path, pool: &ThreadPool) -> (Outcome, usize) {
     let usage = Usage::start();
     let (run, of, (done, wait)) = (target.run, folder.to_owned(), channel());
     pool.spawn(move || {
@@ -171,12 +163,11 @@ pub fn run(target: &Target, folder: &Path, pool: &ThreadPool) -> (Outcome, usize
         }
         Ok(Ok(Err(_))) => Outcome::Refused,
         Ok(Err(_)) => Outcome::Failed("panicked".to_owned()),
-        Err(_) => Outcome::Hung,
+        Err(_) => Outcome::Failed(format!("takes longer than {HANGS:?}")),
     };
     let bytes = usage.peak();
-    match usage.peak_of_rust() > CEILING {
+    match bytes > CEILING {
         true => (Outcome::Failed(format!("took {bytes} bytes of memory")), bytes),
-        false if bytes > CEILING => (Outcome::Swollen, bytes),
         false => (outcome, bytes),
     }
 }

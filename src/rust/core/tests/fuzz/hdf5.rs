@@ -6,8 +6,11 @@ use std::path::Path;
 use hdf5_metno::types::TypeDescriptor;
 use hdf5_metno::{Dataset, File, Group, LinkInfo, LinkType, LocationType};
 use scoria_core::Result;
-use scoria_core::source::{CountKind, Source, check_counts, gene_blocks, summarise};
+use scoria_core::source::{
+    CountKind, Limits, Source, check_counts, gene_blocks, rehearse, summarise,
+};
 
+use super::memory::CEILING;
 use super::pen::{NUMBERS, Pen, WHOLE};
 
 /// Counts of genes x cells along one of them: offsets, indices and values.
@@ -59,9 +62,15 @@ pub fn read_counts(source: &dyn Source) -> Result<()> {
     Ok(())
 }
 
+/// Reads what is in a folder as it is read for R: in a child first.
+pub fn rehearsed(folder: &Path, run: fn(&Path) -> Result<()>) -> Result<()> {
+    let limits = Limits { seconds: 2, bytes: CEILING as u64 / 2 };
+    rehearse(&folder.join("file.h5"), "all", Some(limits), || Ok(()), || run(folder))
+}
+
 /// Where the values of datasets are in a file, as they are stored. Nothing else of a file
-/// may be changed in the process of a test: HDF5's library, which is not ours, crashes on
-/// some of what else a file may hold.
+/// may be changed where no child looks first: HDF5's library, which is not ours, crashes on some
+/// of what else a file may hold.
 pub fn values(path: &Path) -> Vec<Range<usize>> {
     let file = File::open(path).unwrap();
     let mut found = vec![];

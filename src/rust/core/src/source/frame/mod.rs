@@ -16,7 +16,7 @@ mod text;
 
 pub use contents::{Entry, list_h5ad};
 pub use matrix::{CellColumns, read_matrix};
-pub use tenx::{TenX, read_10x};
+pub use tenx::{TenX, is_10x, read_10x};
 
 use crate::{Error, Result};
 use hdf5_metno::File;

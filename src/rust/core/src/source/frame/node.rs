@@ -1,3 +1,4 @@
+use super::super::hdf5::has_attribute;
 use super::table::Table;
 use super::{Unread, text};
 use crate::{Error, Result};
@@ -170,11 +171,11 @@ impl Folder {
 }
 
 pub fn attribute(place: &Location, at: &At, name: &str) -> Result<Option<Attribute>> {
-    let names = place.attr_names().map_err(|error| at.damaged(error))?;
-    if !names.iter().any(|known| known == name) {
-        return Ok(None);
+    match has_attribute(place, name) {
+        Some(true) => place.attr(name).map(Some).map_err(|error| at.damaged(error)),
+        Some(false) => Ok(None),
+        None => Err(at.damaged("its attributes cannot be read")),
     }
-    place.attr(name).map(Some).map_err(|error| at.damaged(error))
 }
 
 /// One string.

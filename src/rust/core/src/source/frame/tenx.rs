@@ -14,6 +14,15 @@ pub struct TenX {
     pub genes: Frame,
 }
 
+/// Whether it has the groups of a 10x .h5, of any version.
+///
+/// # Errors
+/// Where the file is damaged.
+pub fn is_10x(file: &File) -> Result<bool> {
+    let root = Folder::root(file)?;
+    Ok(matches!(root.find("matrix")?, Some(Node::Folder(_))) || !genomes(&root)?.is_empty())
+}
+
 /// Reads barcodes and features, of one `genome` where the file, of Cell Ranger 2, has
 /// several.
 ///
@@ -40,15 +49,7 @@ pub fn read_10x(file: &File, genome: Option<&str>) -> Result<TenX> {
 
 /// The one genome there is, or the one that is asked for.
 fn find_genome(root: &Folder, wanted: Option<&str>) -> Result<String> {
-    let mut genomes = vec![];
-    for name in root.names()? {
-        match root.find(&name)? {
-            Some(Node::Folder(folder)) if folder.find("gene_names")?.is_some() => {
-                genomes.push(name);
-            }
-            _ => {}
-        }
-    }
+    let genomes = genomes(root)?;
     let wrong = |reason| Err(root.at.wrong(reason));
     match (wanted, &genomes[..]) {
         (Some(wanted), _) if genomes.iter().any(|genome| genome == wanted) => Ok(wanted.into()),
@@ -59,6 +60,19 @@ fn find_genome(root: &Folder, wanted: Option<&str>) -> Result<String> {
         (Some(wanted), _) => wrong(format!("it has the genomes {genomes:?}, not {wanted:?}")),
         (None, _) => wrong(format!("it has the genomes {genomes:?}: one must be asked for")),
     }
+}
+
+fn genomes(root: &Folder) -> Result<Vec<String>> {
+    let mut genomes = vec![];
+    for name in root.names()? {
+        match root.find(&name) {
+            Ok(Some(Node::Folder(folder))) if folder.find("gene_names")?.is_some() => {
+                genomes.push(name);
+            }
+            _ => {}
+        }
+    }
+    Ok(genomes)
 }
 
 fn whole(

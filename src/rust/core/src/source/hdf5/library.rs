@@ -1,16 +1,17 @@
-//! What the library of HDF5 tells of a dataset, where `hdf5-metno` does not ask it.
+//! What the library of HDF5 tells of datasets and groups, where `hdf5-metno` does not ask it.
 
 #![allow(unsafe_code)]
 
 use super::chunks::Place;
-use hdf5_metno::Dataset;
 use hdf5_metno::sync::sync;
+use hdf5_metno::{Dataset, Location};
 use hdf5_metno_sys::h5::{herr_t, hsize_t};
+use hdf5_metno_sys::h5a::H5Aexists;
 use hdf5_metno_sys::h5d::{H5Dget_chunk_info_by_coord, H5Dread};
 use hdf5_metno_sys::h5i::hid_t;
 use hdf5_metno_sys::h5p::H5P_DEFAULT;
 use hdf5_metno_sys::h5s::H5S_ALL;
-use std::ffi::{c_uint, c_ulong};
+use std::ffi::{CString, c_uint, c_ulong};
 
 unsafe extern "C" {
     /// From 1.10.3 on, though `hdf5-metno-sys` has it for some releases alone.
@@ -57,6 +58,15 @@ pub fn header_address(dataset: &Dataset) -> Option<u64> {
     // than the structure that is filled.
     let failed = sync(|| unsafe { H5Oget_info2(dataset.id(), &mut info, BASIC) }) < 0;
     (!failed).then_some(info.address)
+}
+
+/// Whether there is an attribute of that name; None where the library fails. (To list all
+/// names, `hdf5-metno` takes what the file says of each for one of an enumeration.)
+pub fn has_attribute(place: &Location, name: &str) -> Option<bool> {
+    let name = CString::new(name).ok()?;
+    // SAFETY: the library's lock is held, and the place is open.
+    let found = sync(|| unsafe { H5Aexists(place.id(), name.as_ptr()) });
+    (found >= 0).then_some(found > 0)
 }
 
 /// Reads a whole dataset without converting it: `bytes` is what its values take.

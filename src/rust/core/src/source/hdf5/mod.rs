@@ -7,15 +7,20 @@
 mod array;
 mod btree;
 mod bytes;
+#[cfg(target_os = "linux")]
+mod child;
 mod chunks;
 mod filters;
 mod header;
 mod library;
 mod number;
+mod rehearsal;
 mod texts;
 
 pub use array::{Array, Buffers};
 pub use filters::TIGHTEST;
+pub use library::has_attribute;
+pub use rehearsal::{Limits, rehearse};
 pub use texts::read_texts;
 
 use crate::{Error, Result};
