@@ -48,6 +48,9 @@ screen_request <- function(source, assigned, formula, options, control = NULL,
     ),
     formula = deparse1(formula),
     terms = colnames(model$design$matrix),
+    shared_error = shared_error(
+      model$design$matrix, as.double(model$offset), membership, reference$cells
+    ),
     size_factors = size_factors,
     size_factor_origin = model$origin,
     options = options[c("family", "dispersion", "test", "se", "resampling")],
