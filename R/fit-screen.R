@@ -179,17 +179,23 @@ fit_screen <- function(x, perturbation, formula = ~1, control = NULL,
     size_factors, na_action
   )
   report_request(request, verbose)
+  value <- run_screen(request, source$counts, progress)
+  new_screen_fit(request$about, value, match.call())
+}
+
+# What the engine makes of a request; `counts` are of all cells, for messages.
+run_screen <- function(request, counts, progress, call = caller_env()) {
+  options <- request$options
   value <- rust_fit_screen(
     by_gene(request$counts, options$threads, options$memory_limit, progress),
-    request$screen, request$options,
+    request$screen, options,
     progress_bar(
       "Fitting genes",
       nrow(request$counts) * if (options$dispersion == "trend") 3 else 1, progress
     )
   )
-  check_counted(value, source$counts, request$cells)
-  value <- rust_value(value)
-  new_screen_fit(request$about, value, match.call())
+  check_counted(value, counts, request$cells, call)
+  rust_value(value, call)
 }
 
 report_request <- function(request, verbose) {
