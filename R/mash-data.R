@@ -21,6 +21,9 @@
 #'   * `"simple"`: from the data, the correlation of z over rows whose z are all below
 #'     2 in size, as [estimate_null_correlation_simple()]. Default for all else.
 #'   * `"identity"`: none. Right for fits that have no cells in common.
+#'
+#'   Where perturbations are each compared with all others, `V` would have no inverse, and
+#'   is mixed with as much of the identity as makes its eigenvalues 1e-4 at least.
 #' @param missing What becomes of entries without an estimate: pairs that were not
 #'   fitted, failed, or separated. `"keep"` (default): `NA` in both matrices, of which
 #'   mash takes the other conditions' word; rows of `NA` alone are dropped. `"drop"`:

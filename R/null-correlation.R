@@ -22,7 +22,20 @@ null_correlation <- function(given, data, shared, call = caller_env()) {
     identity = diag(length(conditions))
   )
   dimnames(correlation) <- list(conditions, conditions)
-  correlation
+  positive_definite(correlation)
+}
+
+# Groups of cells that are each compared with all others have errors of which one tells
+# the last: their correlation has no inverse. So much of the identity is mixed in that it
+# has one.
+positive_definite <- function(correlation, least = 1e-4) {
+  factor <- tryCatch(chol(correlation), error = function(e) NULL)
+  if (!is.null(factor) && min(diag(factor))^2 > least) {
+    return(correlation)
+  }
+  smallest <- min(eigen(correlation, symmetric = TRUE, only.values = TRUE)$values)
+  share <- max(0, (least - smallest) / (1 - smallest))
+  (1 - share) * correlation + share * diag(nrow(correlation))
 }
 
 check_correlation <- function(given, estimates, call) {

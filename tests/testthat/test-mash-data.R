@@ -21,6 +21,21 @@ z_correlation <- function(data) {
   stats::cor(z[stats::complete.cases(z), ])
 }
 
+# What mashr::mash_set_data() and its likelihood refuse.
+expect_mashr_takes <- function(data) {
+  expect_true(is.matrix(data$Bhat) && is.double(data$Bhat))
+  expect_identical(dimnames(data$Shat), dimnames(data$Bhat))
+  expect_identical(is.na(data$Shat), is.na(data$Bhat))
+  expect_false(any(is.nan(data$Bhat)) || any(is.infinite(data$Bhat)))
+  shat <- data$Shat[!is.na(data$Shat)]
+  expect_true(all(shat > .Machine$double.eps & shat < Inf))
+  expect_identical(dim(data$V), rep(ncol(data$Bhat), 2))
+  expect_true(isSymmetric(data$V))
+  eigenvalues <- eigen(data$V, symmetric = TRUE, only.values = TRUE)$values
+  expect_gt(min(eigenvalues), 0.9e-4)
+  expect_equal(unname(diag(data$V)), rep(1, ncol(data$V)))
+}
+
 small <- function(...) {
   screen <- simulate_screen(n_cells = 500, n_genes = 40, n_perturbations = 5, ...)
   suppressMessages(fit_screen(screen, "perturbation", control = "control"))
@@ -40,6 +55,7 @@ test_that("errors of perturbations with the same controls go together as is seen
     data <- mash_data(fit)
     # Three standard errors of a correlation of 1,500, and what weights differ by.
     expect_lt(max(abs(data$V - z_correlation(data))), 0.1)
+    expect_mashr_takes(data)
     expect_gt(max(abs(data$V[upper.tri(data$V)])), 0.3)
     error <- fit$shared_error
     expect_null(error$overlap)
@@ -71,6 +87,7 @@ test_that("so do those of perturbations in the same cells", {
     ))
     data <- mash_data(fit)
     expect_lt(max(abs(data$V - z_correlation(data))), 0.1)
+    expect_mashr_takes(data)
     # A part of a fit has its own part of it, in its own order.
     part <- mash_data(fit[1:100, c("p3", "p1")])
     expect_identical(part$V, data$V[c("p3", "p1"), c("p3", "p1")])
@@ -102,6 +119,7 @@ test_that("matrices hold the estimates, and NA where there is none", {
   without <- tapply(all_pairs$status == "ok", all_pairs$gene_id, sum)
   expect_setequal(data$dropped, names(without)[without == 0])
 
+  expect_mashr_takes(data)
   strict <- mash_data(fit, missing = "drop")
   expect_false(anyNA(strict$Bhat))
   expect_setequal(rownames(strict$Bhat), names(without)[without == ncol(fit)])
@@ -166,6 +184,7 @@ test_that("tables of fit_models() have terms as conditions, and degrees of freed
 test_that("fits are joined as conditions by the names of genes and perturbations", {
   days <- list(day1 = small(seed = 1)[40:1, ], day2 = small(seed = 2)[, 5:1])
   pairs <- mash_data(days, V = "identity")
+  expect_mashr_takes(pairs)
   expect_identical(colnames(pairs$Bhat), c("day1", "day2"))
   for (day in names(days)) {
     table <- coefficient_table(days[[day]])
