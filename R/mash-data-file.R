@@ -59,9 +59,8 @@ read_mash_data <- function(path, V = NULL, missing = c("keep", "drop"),
     matrix(as.double(unlist(values)), nrow(table), dimnames = list(rows, conditions))
   }
   effects <- list(estimate = matrix_of(columns$Bhat), std_err = matrix_of(columns$Shat))
-  effects$status <- ifelse(
-    is.na(effects$estimate) | is.na(effects$std_err), "not in the file", "ok"
-  )
+  empty <- is.na(effects$estimate) | is.na(effects$std_err)
+  effects$status <- ifelse(empty, entry_code("not in the file"), entry_code("ok"))
   new_mash_data(effects, NULL, V, missing, strong_q, n_random, seed)
 }
 

@@ -154,11 +154,13 @@ new_mash_data <- function(effects, shared, V, missing, strong_q, n_random, seed,
   check_whole(n_random, "n_random", call)
   check_seed(seed, call)
   check_distinct(effects$estimate, call)
-  usable <- effects$status == "ok" & is.finite(effects$estimate) &
-    is.finite(effects$std_err) & effects$std_err > 0
+  ok <- effects$status == entry_code("ok")
+  usable <- ok & is.finite(effects$estimate) & is.finite(effects$std_err) & effects$std_err > 0
   usable[is.na(usable)] <- FALSE
-  effects$status[!usable & effects$status == "ok"] <- "no standard error"
-  why <- table(factor(effects$status[!usable]))
+  effects$status[ok & !usable] <- entry_code("no standard error")
+  why <- tabulate(effects$status[!usable], length(entry_status()))
+  names(why) <- entry_status()
+  why <- why[why > 0]
   enough <- if (missing == "drop") ncol(usable) else 1
   kept <- rowSums(usable) >= enough
   if (!any(kept)) {
@@ -179,7 +181,7 @@ new_mash_data <- function(effects, shared, V, missing, strong_q, n_random, seed,
   data$V <- null_correlation(V, data, shared, call)
   data$strong <- strong_rows(data, strong_q)
   data$random <- random_rows(nrow(data$Bhat), n_random, seed)
-  data$missing <- tibble::tibble(status = names(why), entries = as.vector(why))
+  data$missing <- tibble::tibble(status = names(why), entries = unname(why))
   data$dropped <- rownames(usable)[!kept]
   structure(data, class = "scoria_mash_data")
 }
@@ -210,23 +212,39 @@ shown_part <- function(fit, genes, perturbations, call = caller_env()) {
 screen_effects <- function(fit) {
   store <- fit$store
   ids <- pair_ids(store, fit$shown$genes, fit$shown$perturbations)
-  at <- cbind(
-    match(gene_of_pair(store, ids), fit$shown$genes),
-    match(perturbation_of_pair(store, ids), fit$shown$perturbations)
-  )
-  spread <- function(values, none) {
-    matrix <- matrix(none, nrow(fit), ncol(fit), dimnames = dimnames(fit))
-    matrix[at] <- values
-    matrix
+  spread <- if (is.null(store$pair_p)) {
+    function(values, none) {
+      matrix(values, nrow(fit), ncol(fit), byrow = TRUE, dimnames = dimnames(fit))
+    }
+  } else {
+    at <- cbind(
+      match(gene_of_pair(store, ids), fit$shown$genes),
+      match(perturbation_of_pair(store, ids), fit$shown$perturbations)
+    )
+    function(values, none) {
+      matrix <- matrix(none, nrow(fit), ncol(fit), dimnames = dimnames(fit))
+      matrix[at] <- values
+      matrix
+    }
   }
+  # The engine's numbers are those of the first words.
+  codes <- read_pairs_of(store, "status", ids) + 1L
   list(
     estimate = spread(read_pairs_of(store, "estimate", ids), NA_real_),
     std_err = spread(read_pairs_of(store, "std_err", ids), NA_real_),
-    status = spread(
-      pair_status()[read_pairs_of(store, "status", ids) + 1L], "not asked for"
-    )
+    status = spread(codes, entry_code("not asked for"))
   )
 }
+
+# What there is to say of an entry, as numbers: a screen has many.
+entry_status <- function() {
+  c(
+    pair_status(), "not asked for", "FAIL", "separated or aliased", "no standard error",
+    "not in the file", "not fitted"
+  )
+}
+
+entry_code <- function(status) match(status, entry_status())
 
 table_effects <- function(table, terms, call = caller_env()) {
   if ("model" %in% names(table) && !"term" %in% names(table)) {
@@ -242,7 +260,7 @@ table_effects <- function(table, terms, call = caller_env()) {
     )
   }
   genes <- unique(table$gene_id)
-  failed <- table$status[match(genes, table$gene_id)]
+  failed <- table$status[match(genes, table$gene_id)] == "FAIL"
   terms <- find_terms(terms, unique(table[[of[1]]]), call)
   table <- table[table[[of[1]]] %in% terms, ]
   at <- cbind(match(table$gene_id, genes), match(table[[of[1]]], terms))
@@ -255,7 +273,8 @@ table_effects <- function(table, terms, call = caller_env()) {
     )
   }
   empty <- matrix(NA, length(genes), length(terms), dimnames = list(genes, terms))
-  status <- ifelse(is.finite(table$std_err), "ok", "separated or aliased")
+  status <- ifelse(table$status == "OK", "ok", table$status)
+  status[status == "ok" & !is.finite(table$std_err)] <- "separated or aliased"
   filled <- function(values, otherwise) {
     matrix <- empty
     matrix[] <- otherwise
@@ -265,7 +284,7 @@ table_effects <- function(table, terms, call = caller_env()) {
   list(
     estimate = filled(table$estimate, NA_real_),
     std_err = filled(table$std_err, NA_real_),
-    status = filled(status, rep(failed, length(terms))),
+    status = filled(entry_code(status), entry_code(ifelse(failed, "FAIL", "not asked for"))),
     df = residual_df(table, terms)
   )
 }
@@ -345,7 +364,7 @@ join_conditions <- function(each, call = caller_env(2)) {
     })
     do.call(cbind, columns)
   })
-  joined$status[is.na(joined$status)] <- "not fitted"
+  joined$status[is.na(joined$status)] <- entry_code("not fitted")
   has_df <- !vapply(each, function(one) is.null(one$df), NA)
   if (any(has_df) && !all(has_df)) {
     scoria_abort(c(

@@ -131,9 +131,30 @@ test_that("matrices hold the estimates, and NA where there is none", {
     mash_data(fit, rows = "perturbations", V = "shared"), "conditions",
     class = "scoria_error_null_correlation"
   )
+  # Of a part of its table, too.
+  part <- mash_data(coefficient_table(fit, status = "ok"), V = "identity")
+  expect_equal(part$Bhat, data$Bhat[rownames(part$Bhat), colnames(part$Bhat)])
+  expect_identical(unique(part$missing$status), "not asked for")
   some <- mash_data(fit, genes = c("gene_007", "gene_003"), perturbations = "perturb_002")
   expect_identical(rownames(some$Bhat), c("gene_007", "gene_003"))
   expect_identical(colnames(some$Bhat), "perturb_002")
+})
+
+test_that("pairs that were not asked for are missing", {
+  screen <- simulate_screen(n_cells = 500, n_genes = 40, n_perturbations = 5)
+  pairs <- data.frame(
+    gene_id = rep(sprintf("gene_%03d", 1:20), 2),
+    perturbation = rep(c("perturb_004", "perturb_001"), each = 20)
+  )[-3, ]
+  fit <- suppressMessages(
+    fit_screen(screen, "perturbation", control = "control", pairs = pairs)
+  )
+  data <- mash_data(fit)
+  table <- coefficient_table(fit, status = "ok")
+  expect_identical(data$Bhat[cbind(table$gene_id, table$perturbation)], table$estimate)
+  expect_identical(sum(!is.na(data$Bhat)), nrow(table))
+  entries <- data$missing$entries[data$missing$status == "not asked for"]
+  expect_equal(entries, prod(dim(fit)) - nrow(pairs))
 })
 
 test_that("strong rows have small p-values, and the random ones depend on the seed", {
