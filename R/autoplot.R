@@ -21,11 +21,11 @@
 #'   ggplot2::autoplot(fit, "qq", by = "perturbation")
 #' }
 #' @exportS3Method ggplot2::autoplot
-autoplot.ScreenFit <- function(object,
-                               type = c(
-                                 "volcano", "ma", "qq", "hits", "effects",
-                                 "knockdown", "dispersion"
-                               ), ...) {
+autoplot.ScreenFit <- function( # nolint: object_name_linter.
+    object,
+    type = c(
+      "volcano", "ma", "qq", "hits", "effects", "knockdown", "dispersion"
+    ), ...) {
   plots <- list(
     volcano = plot_volcano, ma = plot_ma, qq = plot_qq, hits = plot_hits,
     effects = plot_effects, knockdown = plot_knockdown,

@@ -146,7 +146,8 @@ place_dispersions <- function(value) {
   value$caption <- caption_of(
     if (below > 0) {
       paste0(
-        "At the edge: ", count_words(below, "gene"), if (series) " whose own dispersion is" else " with a dispersion",
+        "At the edge: ", count_words(below, "gene"),
+        if (series) " whose own dispersion is" else " with a dispersion",
         " below ", format(signif(lowest, 2)), "."
       )
     },

@@ -16,9 +16,11 @@
 #' @details
 #' Rows and columns are ordered by hierarchical clustering (Ward's method, Euclidean
 #' distances), for which pairs that were not tested count as no effect; they are
-#' grey. More than 5,000 are ordered by the sums of their effects. Colours end at the 98th percentile of the absolute values: what is beyond,
-#' such as a separated pair, has the last colour. Points mark significant pairs,
-#' where there is room. Of more than 60 rows or columns the names are left out.
+#' grey. More than 5,000 are ordered by the sums of their effects.
+#'
+#' Colours end at the 98th percentile of the absolute values: what is beyond, such as
+#' a separated pair, has the last colour. Points mark significant pairs, where there
+#' is room. Of more than 60 rows or columns the names are left out.
 #'
 #' @return A ggplot.
 #' @inheritSection plot_volcano Errors

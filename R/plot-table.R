@@ -19,7 +19,8 @@ read_table_to_plot <- function(table, perturbation = NULL, y = "p_value",
     gene_id = as.character(table$gene_id),
     gene = as.character(table[["gene_short_name"]] %||% table$gene_id),
     perturbation = perturbation_of_table(table, call), effect = read$values,
-    mean = table[["mean"]] %||% NA_real_,
+    # Of test_groups() `mean` is that of the group.
+    mean = table[["mean_reference"]] %||% table[["mean"]] %||% NA_real_,
     std_err = read$std_err, statistic = statistic_of_table(table),
     p_value = table$p_value, q_value = table$q_value
   )

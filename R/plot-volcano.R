@@ -118,4 +118,3 @@ height_title <- function(y) {
 as_drawn <- function(y) if (steep(y)) sqrt(y) else y
 
 steep <- function(y) max(y) > 30
-

@@ -283,7 +283,7 @@ test_that("a heat map shows the asked pairs, or those with most hits", {
   expect_equal(
     cells$effect, pmin(pmax(table$log2_fold_change[at], -limit), limit)
   )
-  expect_equal(cells$significant, table$q_value[at] %in% table$q_value[which(table$q_value <= 0.05)])
+  expect_equal(cells$significant, at %in% which(table$q_value <= 0.05))
   some <- plot_effects(fit, most = 4)$data
   expect_equal(c(nlevels(some$gene), nlevels(some$perturbation)), c(4, 4))
   counts <- summary(fit)
@@ -461,6 +461,7 @@ test_that("tables of fit_models() and test_groups() are drawn", {
     plot <- draw(found)
     # The gene without a count in its group has no finite fold change.
     expect_equal(sum(plot$data$effect == -Inf), 1)
+    expect_setequal(plot$data$mean, found$mean_reference)
     expect_quiet(plot)
   }
   expect_quiet(plot_effects(found, value = "z"))
