@@ -24,9 +24,8 @@
 #'   to 100, and no more than there are combinations of guides.
 #' @param guides_per_set Default `NULL`: the median number of guides of a perturbation, but
 #'   no more than half of the non-targeting ones.
-#' @param positive What is known to do something: a named vector, of genes by
-#'   perturbation, such as the gene that a guide targets. Default `NULL`: the genes that
-#'   perturbations are named after.
+#' @param targets What is known to do something: the gene that each perturbation targets,
+#'   as in [plot_knockdown()]. Default `NULL`: the genes that perturbations are named after.
 #' @param q_value Adjusted p-value (Benjamini and Hochberg, over all pairs) up to which a
 #'   pair is a discovery. Default 0.1.
 #' @param seed Of what is drawn. Default 1.
@@ -46,10 +45,10 @@
 #'     `discoveries` and the `discovery_pairs` they are among}
 #'   \item{strata}{`stratum`, `mean` (the greatest of its genes), `pairs`,
 #'     `p_below_0.05`, `lambda`, and the empirical null `null_mean`, `null_sd` of z}
-#'   \item{power}{of each positive control: `perturbation`, `gene_id`, `log2_fold_change`,
+#'   \item{power}{of each perturbation whose target is measured: `perturbation`, `gene_id`, `log2_fold_change`,
 #'     `p_value`, `q_value`, `status`}
 #' }
-#' `autoplot()` draws observed against expected p-values: see [plot_qq()].
+#' `autoplot()`, of ggplot2, draws observed against expected p-values, as [plot_qq()].
 #'
 #' @section Sources:
 #' Sets of non-targeting guides against the remaining control cells are sceptre's calibration
@@ -71,7 +70,7 @@
 #' @export
 check_calibration <- function(fit, x = NULL, perturbation = NULL, ...,
                               negative = NULL, n_sets = NULL,
-                              guides_per_set = NULL, positive = NULL,
+                              guides_per_set = NULL, targets = NULL,
                               q_value = 0.1, seed = 1, guide_targets = NULL,
                               threshold = NULL, strata = NULL, threads = NULL,
                               memory_limit = NULL,
@@ -99,7 +98,7 @@ check_calibration <- function(fit, x = NULL, perturbation = NULL, ...,
       ),
       summary = summarise_null(table, fit, sets$negative, q_value),
       strata = summarise_strata(table),
-      power = positive_controls(fit, positive),
+      power = positive_controls(fit, targets),
       q_value = q_value
     ),
     class = "scoria_calibration"
@@ -156,7 +155,7 @@ summarise_null <- function(table, fit, negative, q_value) {
 summarise_strata <- function(table) {
   tested <- table[!is.na(table$p_value), ]
   rows <- lapply(split(tested, tested$stratum), function(part) {
-    null <- empirical_null(signed_z(part))
+    null <- empirical_null(signed_z(part$estimate, part$p_value))
     tibble::tibble(
       stratum = part$stratum[1], mean = max(part$mean), pairs = nrow(part),
       p_below_0.05 = mean(part$p_value < 0.05), lambda = inflation(part$p_value),
@@ -171,37 +170,25 @@ inflation <- function(p) {
   stats::qchisq(stats::median(p), 1, lower.tail = FALSE) / stats::qchisq(0.5, 1)
 }
 
-positive_controls <- function(fit, positive, call = caller_env()) {
-  targets <- own_targets(fit, positive, call)
+# What each perturbation does to its own target.
+positive_controls <- function(fit, targets, call = caller_env()) {
+  perturbations <- fit$perturbations$perturbation
+  genes <- find_targets(
+    perturbations, fit$genes$gene_id, fit$genes[["gene_short_name"]], targets, call
+  )
+  known <- which(!is.na(genes))
   table <- coefficient_table(
-    fit, gene = unique(unname(targets)), perturbation = unique(names(targets)),
+    fit, gene = fit$genes$gene_id[unique(genes[known])], perturbation = perturbations[known],
     adjust_over = "all"
   )
-  at <- match(paste(names(targets), targets), paste(table$perturbation, table$gene_id))
+  at <- match(
+    paste(perturbations[known], fit$genes$gene_id[genes[known]]),
+    paste(table$perturbation, table$gene_id)
+  )
   columns <- c(
     "perturbation", "gene_id", "log2_fold_change", "p_value", "q_value", "status"
   )
   table[at[!is.na(at)], columns]
-}
-
-# The gene that each perturbation is known to change, by perturbation: those given, or
-# those of the same name.
-own_targets <- function(fit, given = NULL, call = caller_env()) {
-  if (is.null(given)) {
-    same <- intersect(colnames(fit), rownames(fit))
-    return(rlang::set_names(same))
-  }
-  valid <- is.character(given) && !is.null(names(given))
-  if (!valid) {
-    scoria_abort(
-      "{.arg positive} must be a vector of genes, named by perturbation, not
-       {.obj_type_friendly {given}}.",
-      "argument", call
-    )
-  }
-  check_present(given, rownames(fit), "gene", call)
-  check_present(names(given), colnames(fit), "perturbation", call)
-  given
 }
 
 check_screen_fit <- function(fit, call = caller_env()) {
@@ -236,7 +223,7 @@ print.scoria_calibration <- function(x, ...) {
   if (nrow(x$power) > 0) {
     found <- sum(x$power$q_value <= x$q_value, na.rm = TRUE)
     cli::cli_bullets(c(
-      " " = "positive controls found: {found} of {nrow(x$power)}"
+      " " = "own targets found: {found} of {nrow(x$power)}"
     ))
   }
   invisible(x)

@@ -50,14 +50,14 @@ recalibrate <- function(table, null = NULL, method = c("efron", "median"),
   method <- first_choice(method, c("efron", "median"))
   check_flag(shrink, "shrink", rlang::current_env())
   check_p_table(table, by)
-  z <- signed_z(table)
+  z <- signed_z(table$estimate, table$p_value)
   group <- if (length(by) == 0) rep(1L, nrow(table)) else match(table[[by]], table[[by]])
   if (is.null(null)) {
     nulls <- lapply(split(z, group), empirical_null, method)
     at <- match(group, names(nulls))
   } else {
-    nulls <- nulls_by_stratum(null, method)
     at <- stratum_of(table$mean, null)
+    nulls <- nulls_by_stratum(null, method)
   }
   table$null_mean <- vapply(nulls, `[[`, 0, "mean", USE.NAMES = FALSE)[at]
   table$null_sd <- vapply(nulls, `[[`, 0, "sd", USE.NAMES = FALSE)[at]
@@ -102,12 +102,14 @@ central_null <- function(z, start) {
   c(mean = best$par[1], sd = exp(best$par[2]))
 }
 
-signed_z <- function(table) {
-  size <- stats::qnorm(table$p_value / 2, lower.tail = FALSE)
-  ifelse(table$estimate < 0, -size, size)
+# z of two-sided p-values, with the sign of the effect.
+signed_z <- function(effect, p_value) {
+  size <- stats::qnorm(log(p_value) - log(2), lower.tail = FALSE, log.p = TRUE)
+  ifelse(effect < 0, -size, size)
 }
 
-nulls_by_stratum <- function(calibration, method, call = caller_env()) {
+# The stratum of the calibration that each mean belongs to.
+stratum_of <- function(mean, calibration, call = caller_env()) {
   if (!inherits(calibration, "scoria_calibration")) {
     scoria_abort(
       "{.arg null} must be what {.fn check_calibration} returned, or {.code NULL}; not
@@ -115,13 +117,6 @@ nulls_by_stratum <- function(calibration, method, call = caller_env()) {
       "argument", call
     )
   }
-  table <- calibration$table
-  strata <- factor(table$stratum, calibration$strata$stratum)
-  lapply(split(signed_z(table), strata), empirical_null, method)
-}
-
-# The stratum of the calibration that each mean belongs to.
-stratum_of <- function(mean, calibration, call = caller_env()) {
   if (is.null(mean)) {
     scoria_abort(
       "{.arg table} has no column {.field mean}, by which {.arg null} has its strata.",
@@ -130,6 +125,12 @@ stratum_of <- function(mean, calibration, call = caller_env()) {
   }
   most <- calibration$strata$mean
   findInterval(mean, most[-length(most)], left.open = TRUE) + 1L
+}
+
+nulls_by_stratum <- function(calibration, method) {
+  table <- calibration$table
+  strata <- factor(table$stratum, calibration$strata$stratum)
+  lapply(split(signed_z(table$estimate, table$p_value), strata), empirical_null, method)
 }
 
 check_p_table <- function(table, by, call = caller_env()) {

@@ -1,6 +1,6 @@
 #' @keywords internal
 #' @importFrom Matrix sparseMatrix
 #' @importFrom methods as is slot
-#' @importFrom rlang %||% caller_env
+#' @importFrom rlang %||% .data caller_env
 #' @importFrom stats coef nobs
 "_PACKAGE"

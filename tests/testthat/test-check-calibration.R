@@ -134,20 +134,21 @@ test_that("what is missing is asked for", {
   refused(check_calibration(fit, negative = "guides"), "cells")
   refused(check_calibration(fit, negative = "nothing"), "negative")
   refused(check_calibration(1), "fit_screen", "argument")
-  refused(check_calibration(fit, positive = "gene_001"), "named", "argument")
-  refused(check_calibration(fit, positive = c(perturb_001 = "no")), "no", "gene")
+  refused(check_calibration(fit, targets = "gene_001"), "named", "targets")
+  refused(check_calibration(fit, targets = c(perturb_900 = "gene_001")), "900", "targets")
 })
 
 test_that("positive controls are looked up", {
   fit <- fitted()
-  found <- check_calibration(fit, n_sets = 1, positive = c(
+  found <- check_calibration(fit, n_sets = 1, targets = c(
     perturb_002 = "gene_010", perturb_001 = "gene_004"
   ))$power
   table <- coefficient_table(fit, adjust_over = "all")
   row <- table[table$perturbation == "perturb_001" & table$gene_id == "gene_004", ]
-  expect_identical(found$perturbation, c("perturb_002", "perturb_001"))
-  expect_identical(found$p_value[2], row$p_value)
-  expect_identical(found$q_value[2], row$q_value)
+  expect_identical(found$perturbation, c("perturb_001", "perturb_002"))
+  expect_identical(found$gene_id, c("gene_004", "gene_010"))
+  expect_identical(found$p_value[1], row$p_value)
+  expect_identical(found$q_value[1], row$q_value)
   expect_identical(nrow(check_calibration(fit, n_sets = 1)$power), 0L)
 })
 
@@ -189,6 +190,15 @@ test_that("a real screen has no false discovery more than sceptre, and finds wha
   expect_gt(mean(ours[discovery$significant]), 0.97)
   both <- ours & discovery$significant
   expect_true(all(sign(table$estimate[at][both]) == sign(discovery$log_2_fold_change[both])))
+})
+
+test_that("it is drawn as observed against expected p-values", {
+  skip_if_not_installed("ggplot2")
+  found <- check_calibration(fitted(), n_sets = 3)
+  whole <- ggplot2::ggplot_build(ggplot2::autoplot(found))
+  expect_identical(nrow(whole$layout$layout), 1L)
+  panels <- ggplot2::ggplot_build(ggplot2::autoplot(found, by = "stratum"))
+  expect_identical(nrow(panels$layout$layout), 5L)
 })
 
 test_that("printing says what came of it", {
