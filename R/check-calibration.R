@@ -45,8 +45,8 @@
 #'     `discoveries` and the `discovery_pairs` they are among}
 #'   \item{strata}{`stratum`, `mean` (the greatest of its genes), `pairs`,
 #'     `p_below_0.05`, `lambda`, and the empirical null `null_mean`, `null_sd` of z}
-#'   \item{power}{of each perturbation whose target is measured: `perturbation`, `gene_id`, `log2_fold_change`,
-#'     `p_value`, `q_value`, `status`}
+#'   \item{power}{of each perturbation whose target is measured: `perturbation`,
+#'     `gene_id`, `log2_fold_change`, `p_value`, `q_value`, `status`}
 #' }
 #' `autoplot()`, of ggplot2, draws observed against expected p-values, as [plot_qq()].
 #'
