@@ -63,8 +63,9 @@ fn rust_deconvolve(options: List, progress: Function) -> Robj {
         let monitor = Monitor::new();
         let found = listen(Some(&progress), &monitor, || {
             pool.install(|| {
-                let data = rows.map_or(data, |rows| data.subset(&rows));
-                deconvolve(&data, &matrices, tolerance, most as usize, &monitor)
+                let some = rows.map(|rows| data.subset(&rows));
+                let data = some.as_ref().unwrap_or(&data);
+                deconvolve(data, &matrices, tolerance, most as usize, &monitor)
             })
         })?;
         Ok(list!(
