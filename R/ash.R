@@ -242,7 +242,7 @@ prior_counts <- function(prior, nullweight, n, null, call = caller_env()) {
     )
   }
   counts <- rep(1, n)
-  if (prior == "nullbiased" && length(null) == 1) {
+  if (prior == "nullbiased") {
     counts[null] <- nullweight
   }
   counts

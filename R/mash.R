@@ -23,7 +23,8 @@
 #'   matrices; or a list with both.
 #' @param prior,nullweight,gridmult,threads,progress As in [ash()].
 #' @param ... Must be empty: the arguments below need their names.
-#' @param usepointmass Can all effects of a gene be zero? Default `TRUE`.
+#' @param usepointmass Can all effects of a gene be zero? Default `TRUE`. If not, the null's
+#'   prior is that of the first covariance with the smallest scale, as in mashr.
 #' @param grid Scales that each covariance is multiplied by the square of. Default `NULL`:
 #'   from a tenth of the smallest standard error to twice the largest effect that is no
 #'   error.
@@ -119,7 +120,8 @@ mash_progress <- function(effects, g, progress) {
 
 mash_prior <- function(prior, nullweight, g) {
   n <- g$usepointmass + length(g$Ulist) * length(g$grid)
-  prior_counts(prior, nullweight, n, if (g$usepointmass) 1L else NULL)
+  # As mashr: without a null the first component, next to it, takes its place.
+  prior_counts(prior, nullweight, n, 1L)
 }
 
 default_grid <- function(effects, gridmult) {

@@ -7,10 +7,12 @@ pub(super) fn decompose(
     n: usize,
     entry: impl Fn(usize, usize) -> f64,
 ) -> (Vec<f64>, Vec<f64>) {
-    let matrix = Mat::from_fn(n, n, &entry);
-    let Ok(decomposed) = matrix.self_adjoint_eigen(Side::Lower) else {
-        return decompose_graded(n, entry);
+    // faer takes no matrix without rows.
+    let decomposed = match n {
+        0 => return (vec![], vec![]),
+        _ => Mat::from_fn(n, n, &entry).self_adjoint_eigen(Side::Lower),
     };
+    let Ok(decomposed) = decomposed else { return decompose_graded(n, entry) };
     let values: Vec<f64> = (0..n).map(|k| decomposed.S()[k]).collect();
     let vectors = decomposed.U();
     let vectors = (0..n * n).map(|at| vectors[(at % n, at / n)]).collect();
