@@ -87,5 +87,23 @@ rust_collect_genes <- function(counts) .Call(wrap__rust_collect_genes, counts)
 rust_test_groups <- function(counts, group, options, progress) .Call(wrap__rust_test_groups, counts, group, options, progress)
 
 #' @noRd
+rust_scale_grid <- function(effects, errors, multiplier) .Call(wrap__rust_scale_grid, effects, errors, multiplier)
+
+#' Columns of two numbers: lower and upper ends, or means and standard deviations.
+#' @noRd
+rust_ash_components <- function(shape, scales, point_mass) .Call(wrap__rust_ash_components, shape, scales, point_mass)
+
+#' @noRd
+rust_ash <- function(options, progress) .Call(wrap__rust_ash, options, progress)
+
+#' Matrices are genes x conditions. `rows`, of the genes to fit weights on, are counted
+#' from one.
+#' @noRd
+rust_mash <- function(options, progress) .Call(wrap__rust_mash, options, progress)
+
+#' @noRd
+rust_deconvolve <- function(options, progress) .Call(wrap__rust_deconvolve, options, progress)
+
+#' @noRd
 rust_simulate_counts <- function(options, threads, progress) .Call(wrap__rust_simulate_counts, options, threads, progress)
 # nolint end

@@ -11,6 +11,8 @@ mod h5ad_result;
 mod dispersions;
 mod files;
 mod test_groups;
+mod ash;
+mod mash;
 mod simulate;
 
 use extendr_api::prelude::*;
@@ -23,5 +25,7 @@ extendr_module! {
     use dispersions;
     use files;
     use test_groups;
+    use ash;
+    use mash;
     use simulate;
 }

@@ -4,3 +4,6 @@ pub mod glm;
 pub mod dispersion;
 pub mod screen;
 pub mod rank;
+pub mod mixture;
+pub mod ash;
+pub mod mash;
