@@ -165,11 +165,6 @@ summarise_strata <- function(table) {
   do.call(rbind, unname(rows))
 }
 
-# Of p-values: 1 where they are uniform.
-inflation <- function(p) {
-  stats::qchisq(stats::median(p), 1, lower.tail = FALSE) / stats::qchisq(0.5, 1)
-}
-
 # What each perturbation does to its own target.
 positive_controls <- function(fit, targets, call = caller_env()) {
   perturbations <- fit$perturbations$perturbation

@@ -71,7 +71,7 @@
 #' @section Errors:
 #' All have the class `scoria_error`: `scoria_error_argument`;
 #' `scoria_error_perturbation` and `scoria_error_gene` for names that are not there;
-#' `scoria_error_terms`; `scoria_error_null_correlation` where `V` cannot be found;
+#' `scoria_error_terms`; `scoria_error_V` where `V` cannot be found;
 #' `scoria_error_mash_data` where nothing is left, or names are not unique;
 #' `scoria_error_input_file` where a file is not such a table.
 #'
@@ -179,7 +179,7 @@ new_mash_data <- function(effects, shared, V, missing, strong_q, n_random, seed,
     df = spread_df(effects$df, c(sum(kept), ncol(usable)))
   )
   data$V <- null_correlation(V, data, shared, call)
-  data$strong <- strong_rows(data, strong_q)
+  data$strong <- significant_rows(data, strong_q)
   data$random <- random_rows(nrow(data$Bhat), n_random, seed)
   data$missing <- tibble::tibble(status = names(why), entries = unname(why))
   data$dropped <- rownames(usable)[!kept]
@@ -214,7 +214,7 @@ spread_df <- function(df, dim) {
 
 # Subsets ----------------------------------------------------------------------
 
-strong_rows <- function(data, q) {
+significant_rows <- function(data, q) {
   p <- 2 * stats::pnorm(-abs(data$Bhat / data$Shat))
   adjusted <- apply(p, 2, stats::p.adjust, method = "BH")
   dim(adjusted) <- dim(p)

@@ -4,7 +4,7 @@
 # fits share, or NULL where they do not say.
 null_correlation <- function(given, data, shared, call = caller_env()) {
   if (is.matrix(given)) {
-    return(check_correlation(given, data$Bhat, call))
+    return(check_given_correlation(given, data$Bhat, call))
   }
   ways <- c(if (!is.null(shared)) "shared", "simple", "identity")
   way <- if (is.null(given)) ways[1] else given
@@ -12,13 +12,13 @@ null_correlation <- function(given, data, shared, call = caller_env()) {
     scoria_abort(c(
       "{.code V = \"shared\"} is for the perturbations of screens as conditions.",
       i = "Use {.val simple} or {.val identity}, or give a matrix."
-    ), c("null_correlation", "argument"), call)
+    ), c("V", "argument"), call)
   }
-  check_choice(way, ways, c("null_correlation", "argument"), "V", call)
+  check_choice(way, ways, c("V", "argument"), "V", call)
   conditions <- colnames(data$Bhat)
   correlation <- switch(way,
     shared = shared(),
-    simple = simple_correlation(data, call),
+    simple = estimate_null_correlation_simple(data),
     identity = diag(length(conditions))
   )
   dimnames(correlation) <- list(conditions, conditions)
@@ -38,39 +38,18 @@ positive_definite <- function(correlation, least = 1e-4) {
   (1 - share) * correlation + share * diag(nrow(correlation))
 }
 
-check_correlation <- function(given, estimates, call) {
-  n <- ncol(estimates)
-  square <- is.numeric(given) && all(dim(given) == n) && all(is.finite(given)) &&
-    isSymmetric(unname(given))
-  named <- all(vapply(dimnames(given), function(names) {
-    is.null(names) || identical(names, colnames(estimates))
-  }, NA))
-  positive <- square && min(eigen(given, symmetric = TRUE, only.values = TRUE)$values) > 0
-  if (!positive || !named) {
+# Also that it is in the order of the conditions.
+check_given_correlation <- function(given, estimates, call) {
+  others <- Filter(Negate(is.null), dimnames(given))
+  others <- Filter(function(names) !identical(names, colnames(estimates)), others)
+  if (length(others) > 0) {
     scoria_abort(c(
-      "{.arg V} must be a positive definite matrix of {n} x {n} conditions, in the order
-       of the columns of {.field Bhat}.",
-      x = "It is {nrow(given)} x {ncol(given)}{if (!named) ', with other names'}{
-           if (square && !positive) ', and not positive definite'}."
-    ), c("null_correlation", "argument"), call)
+      "{.arg V} must have the names of the conditions, in their order, or none.",
+      x = "It has {.val {utils::head(others[[1]], 5)}}, the conditions are
+           {.val {utils::head(colnames(estimates), 5)}}."
+    ), c("V", "argument"), call)
   }
-  given
-}
-
-# Of z, over rows without an effect to speak of.
-simple_correlation <- function(data, call) {
-  z <- data$Bhat / data$Shat
-  z[is.na(z)] <- 0
-  null <- apply(abs(z), 1, max) < 2
-  if (sum(null) < ncol(z)) {
-    scoria_abort(c(
-      "{.code V = \"simple\"} needs at least as many rows without effect (all |z| < 2) as
-       there are conditions.",
-      x = "There are {sum(null)} such rows and {ncol(z)} conditions.",
-      i = "Use {.val identity}, or give a matrix."
-    ), c("null_correlation", "argument"), call)
-  }
-  stats::cor(z[null, , drop = FALSE])
+  check_correlation(given, dim(estimates), call)
 }
 
 screen_correlation <- function(fit, call = caller_env()) {
@@ -84,7 +63,7 @@ screen_correlation <- function(fit, call = caller_env()) {
     scoria_abort(c(
       "{.code V = \"shared\"}: what the errors share is not known.",
       x = why, i = "Use {.val simple} or {.val identity}."
-    ), c("null_correlation", "argument"), call)
+    ), c("V", "argument"), call)
   }
   shared_correlation(error, fit$shown$perturbations)
 }

@@ -126,11 +126,6 @@ qq_caption <- function(read, level, top) {
 
 lambda_words <- function(p) formatC(inflation(p), format = "f", digits = 2)
 
-# The chi-squared statistic of the median p-value, over that of 0.5.
-inflation <- function(p) {
-  stats::qchisq(stats::median(p), 1, lower.tail = FALSE) / stats::qchisq(0.5, 1)
-}
-
 # Reading ------------------------------------------------------------------------
 
 # P-values without NA, the stratum of each, a factor, and how many were NA.

@@ -127,6 +127,12 @@ stratum_of <- function(mean, calibration, call = caller_env()) {
   findInterval(mean, most[-length(most)], left.open = TRUE) + 1L
 }
 
+# The chi-squared statistic of the median p-value, over that of 0.5: 1 where they are
+# uniform.
+inflation <- function(p) {
+  stats::qchisq(stats::median(p), 1, lower.tail = FALSE) / stats::qchisq(0.5, 1)
+}
+
 nulls_by_stratum <- function(calibration, method) {
   table <- calibration$table
   strata <- factor(table$stratum, calibration$strata$stratum)

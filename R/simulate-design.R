@@ -152,8 +152,15 @@ draw_effects <- function(targets, settings) {
   if (settings$effect_sd > 0) {
     n_affected <- round(n_pairs * settings$effect_fraction)
   }
-  affected <- sort(setdiff(sample.int(n_pairs, n_affected), on_target))
-  estimate <- stats::rnorm(length(affected), sd = settings$effect_sd)
+  if (settings$n_programs < settings$n_perturbations) {
+    drawn <- draw_program_effects(settings)
+    drawn <- drawn[!drawn$pair %in% on_target, ]
+    affected <- drawn$pair
+    estimate <- drawn$estimate
+  } else {
+    affected <- sort(setdiff(sample.int(n_pairs, n_affected), on_target))
+    estimate <- stats::rnorm(length(affected), sd = settings$effect_sd)
+  }
   if (settings$knockdown > 0) {
     affected <- c(affected, on_target)
     loss <- log1p(-settings$knockdown)
@@ -165,6 +172,26 @@ draw_effects <- function(targets, settings) {
     gene = as.integer(affected %% n_genes) + 1L,
     perturbation = as.integer(affected %/% n_genes) + 1L,
     estimate = estimate[sorted]
+  )
+}
+
+# Pairs of genes and perturbations, of which a program's affect the same genes.
+draw_program_effects <- function(settings) {
+  n_genes <- settings$n_genes
+  n_programs <- settings$n_programs
+  n_affected <- round(as.double(n_genes) * n_programs * settings$effect_fraction)
+  if (settings$effect_sd == 0) n_affected <- 0
+  hit <- sort(sample.int(n_genes * n_programs, n_affected))
+  effect <- stats::rnorm(n_affected, sd = settings$effect_sd)
+  program <- (hit - 1) %/% n_genes + 1
+  last <- round(seq_len(n_programs) * settings$n_perturbations / n_programs)
+  members <- diff(c(0, last))
+  size <- members[program]
+  perturbation <- sequence(size, last[program] - size + 1)
+  gene <- rep.int((hit - 1) %% n_genes, size)
+  data.frame(
+    pair = (perturbation - 1) * n_genes + gene + 1,
+    estimate = rep.int(effect, size) * stats::runif(sum(size), 0.6, 1.2)
   )
 }
 

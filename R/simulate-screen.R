@@ -58,6 +58,9 @@
 #'   targets aside, from 0 to 1; 0.05 by default.
 #' @param effect_sd Standard deviation of these effects, natural log scale; 0.5
 #'   by default.
+#' @param n_programs Number of programs. Perturbations of one program, which lie next to
+#'   one another, affect the same genes: by 0.6 to 1.2 times the program's effect on
+#'   each. Default `NULL`: every perturbation has effects of its own.
 #' @param knockdown How much of a target's expression is lost, from 0 up to, but
 #'   not including, 1; 0.8 by default.
 #' @param mean_range The smallest and the largest gene mean, in counts per cell;
@@ -106,7 +109,7 @@ simulate_screen <- function(n_cells = 2000, n_genes = 200,
                             n_perturbations = 20, moi = c("low", "high"), ...,
                             control_fraction = 0.2, guides_per_cell = 5,
                             effect_fraction = 0.05, effect_sd = 0.5,
-                            knockdown = 0.8, mean_range = c(0.003, 30),
+                            n_programs = NULL, knockdown = 0.8, mean_range = c(0.003, 30),
                             dispersion = c(0.1, 0.1), dispersion_sd = 0.3,
                             size_factor_sd = 0.4, covariate_sd = 0.1,
                             seed = 1, threads = NULL, verbose = FALSE) {
@@ -117,7 +120,8 @@ simulate_screen <- function(n_cells = 2000, n_genes = 200,
     n_cells = n_cells, n_genes = n_genes, n_perturbations = n_perturbations,
     moi = moi, control_fraction = control_fraction,
     guides_per_cell = guides_per_cell, effect_fraction = effect_fraction,
-    effect_sd = effect_sd, knockdown = knockdown, mean_range = mean_range,
+    effect_sd = effect_sd, n_programs = n_programs %||% n_perturbations,
+    knockdown = knockdown, mean_range = mean_range,
     dispersion = dispersion, dispersion_sd = dispersion_sd,
     size_factor_sd = size_factor_sd, covariate_sd = covariate_sd, seed = seed
   ))
@@ -151,7 +155,7 @@ check_simulation <- function(settings, call = rlang::caller_env()) {
       abort_simulation_argument(name, value, rules[[name]]$expected, call)
     }
   }
-  for (name in c("n_cells", "n_genes", "n_perturbations", "seed")) {
+  for (name in c("n_cells", "n_genes", "n_perturbations", "n_programs", "seed")) {
     settings[[name]] <- as.integer(settings[[name]])
   }
   settings
@@ -172,6 +176,7 @@ simulation_rules <- function() {
     guides_per_cell = number_rule("a number, at least 1", lower = 1),
     effect_fraction = number_rule("a number from 0 to 1", 0, upper = 1),
     effect_sd = spread,
+    n_programs = number,
     knockdown = part,
     mean_range = list(
       expected = "two numbers above 0, in increasing order",

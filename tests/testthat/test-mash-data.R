@@ -129,7 +129,7 @@ test_that("matrices hold the estimates, and NA where there is none", {
   expect_identical(unname(turned$V), diag(ncol(turned$Bhat)))
   expect_error(
     mash_data(fit, rows = "perturbations", V = "shared"), "conditions",
-    class = "scoria_error_null_correlation"
+    class = "scoria_error_V"
   )
   # Of a part of its table, too.
   part <- mash_data(coefficient_table(fit, status = "ok"), V = "identity")
@@ -235,7 +235,7 @@ test_that("the null correlation of the data is that of z without effect", {
   z <- data$Bhat / data$Shat
   expect_equal(data$V, stats::cor(z[apply(abs(z) < 2, 1, all), ]), tolerance = 1e-12)
   refused <- function(V, pattern) {
-    expect_error(mash_data(fit, V = V), pattern, class = "scoria_error_null_correlation")
+    expect_error(mash_data(fit, V = V), pattern, class = "scoria_error_V")
   }
   refused("sample", "V")
   refused(diag(3), "3 x 3")
@@ -246,8 +246,8 @@ test_that("the null correlation of the data is that of z without effect", {
   given <- diag(5) + 0.1
   expect_identical(mash_data(fit, V = given)$V, given)
   expect_error(
-    mash_data(fit[1:3, ], V = "simple"), "rows",
-    class = "scoria_error_null_correlation"
+    mash_data(fit[1:3, ], V = "simple"), "genes",
+    class = "scoria_error_V"
   )
 })
 

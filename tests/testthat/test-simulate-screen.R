@@ -236,3 +236,30 @@ test_that("arguments are checked", {
     class = "scoria_error"
   )
 })
+
+test_that("perturbations of a program affect the same genes, alike", {
+  skip_if_not_installed("SingleCellExperiment")
+  screen <- simulate_screen(
+    n_cells = 100, n_genes = 200, n_perturbations = 7, n_programs = 3, knockdown = 0
+  )
+  truth <- S4Vectors::metadata(screen)$truth
+  genes <- split(truth$gene_id, truth$perturbation)
+  # 7 / 3, 14 / 3 and 7, rounded.
+  program <- c(1, 1, 2, 2, 2, 3, 3)
+  expect_length(genes, 7)
+  for (one in split(genes, program)) {
+    expect_true(all(vapply(one, setequal, NA, one[[1]])))
+  }
+  expect_length(unique(lapply(genes, sort)), 3)
+  expect_equal(sum(lengths(genes[c(1, 3, 6)])), round(200 * 3 * 0.05))
+  pair <- lapply(split(truth, truth$perturbation)[3:4], function(rows) {
+    rows$estimate[order(rows$gene_id)]
+  })
+  ratio <- pair[[1]] / pair[[2]]
+  expect_true(all(ratio >= 0.5 - 1e-9 & ratio <= 2 + 1e-9))
+  expect_gt(stats::sd(ratio), 0.05)
+  expect_error(
+    simulate_screen(n_cells = 10, n_programs = 0), "n_programs",
+    class = "scoria_error_argument"
+  )
+})
