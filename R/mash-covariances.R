@@ -34,7 +34,8 @@
 #' conditions. To the result 1 / sqrt(n) is added on the diagonal, n the number of genes, as
 #' mashr does, so that no combination of conditions is without effects.
 #'
-#' @return A named list of matrices.
+#' @return A named list of matrices; with more than 100 conditions singletons are sparse,
+#'   of the package Matrix.
 #' @references Bovy, Hogg and Roweis (2011) *Annals of Applied Statistics* 5:1657.
 #' @seealso [mash()]
 #' @examples
@@ -61,7 +62,8 @@ cov_canonical <- function(data, cov_methods = c(
     singletons = function() {
       names <- effects$conditions %||% paste0("singletons_", seq_len(r))
       stats::setNames(lapply(seq_len(r), function(i) {
-        replace(matrix(0, r, r), cbind(i, i), 1)
+        one <- sparseMatrix(i, i, x = 1, dims = c(r, r))
+        if (r > many_conditions) one else as.matrix(one)
       }), names)
     },
     equal_effects = function() list(equal_effects = matrix(1, r, r)),
@@ -113,7 +115,7 @@ cov_ed <- function(data, Ulist_init, subset = NULL, algorithm = "bovy", ..., # n
   subset <- check_rows(subset, "subset", n, caller_env()) %||% seq_len(n)
   ulist <- check_covariances(Ulist_init, r, "Ulist_init")
   found <- rust_value(rust_deconvolve(c(rust_effects(effects), list(
-    Ulist = unname(lapply(ulist, as_doubles)), rows = subset, tolerance = as.double(tol),
+    Ulist = unname(lapply(ulist, rust_covariance)), rows = subset, tolerance = as.double(tol),
     iterations = as.double(maxiter), threads = resolve_threads(threads)
   )), progress_bar("Deconvolving", NA, progress)))
   names <- list(effects$conditions, effects$conditions)
@@ -122,6 +124,10 @@ cov_ed <- function(data, Ulist_init, subset = NULL, algorithm = "bovy", ..., # n
   })
   stats::setNames(refined, paste0("ED_", names(ulist)))
 }
+
+# With more, singletons are sparse: dense ones would be as large as all effects of as many
+# genes as there are conditions, each.
+many_conditions <- 100
 
 #' Estimate how errors are correlated
 #'
@@ -230,7 +236,8 @@ check_covariances <- function(ulist, r, arg, call = caller_env()) {
       "{.arg {arg}} must be a named list of matrices.", c("covariances", "argument"), call
     )
   }
-  for (name in names(ulist)) {
+  dense <- vapply(ulist, function(u) !is.object(u) || !inherits(u, "sparseMatrix"), NA)
+  for (name in names(ulist)[dense]) {
     u <- ulist[[name]]
     if (!is.matrix(u) || !is.numeric(u) || any(dim(u) != r) || !all(is.finite(u))) {
       scoria_abort(

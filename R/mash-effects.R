@@ -266,6 +266,12 @@ rust_effects <- function(effects) {
   )
 }
 
-as_doubles <- function(matrix) {
-  as.double(matrix)
+# A matrix of doubles, or, if it is sparse, the conditions that it is of and their block.
+rust_covariance <- function(u) {
+  if (is.matrix(u)) {
+    storage.mode(u) <- "double"
+    return(u)
+  }
+  at <- which(Matrix::diag(u) > 0)
+  list(at = at, block = as.double(as.matrix(u[at, at, drop = FALSE])))
 }

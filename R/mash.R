@@ -106,7 +106,7 @@ mash <- function(data, covariances = "canonical", prior = c("nullbiased", "unifo
   }
   check_model(g)
   fit <- rust_value(rust_mash(c(rust_effects(effects), list(
-    Ulist = unname(lapply(g$Ulist, as_doubles)), grid = as.double(g$grid),
+    Ulist = unname(lapply(g$Ulist, rust_covariance)), grid = as.double(g$grid),
     point_mass = g$usepointmass, rows = effects$random,
     prior = mash_prior(prior, nullweight, g), weights = g$pi, threads = threads
   )), mash_progress(effects, g, progress)))
@@ -132,8 +132,8 @@ default_grid <- function(effects, gridmult) {
 }
 
 normalised <- function(u) {
-  largest <- max(diag(u))
-  if (largest > 0) u / largest else u
+  largest <- max(Matrix::diag(u))
+  if (largest > 0 && largest != 1) u / largest else u
 }
 
 check_model <- function(g, call = caller_env()) {
@@ -164,7 +164,7 @@ component_names <- function(g) {
 }
 
 assemble_mash <- function(fit, g, effects) {
-  names <- list(effects$genes_given, effects$conditions)
+  names <- dimnames(effects$Bhat)
   genes <- length(effects$genes)
   as_matrix <- function(values) matrix(values, genes, dimnames = names)
   scale <- effects$Shat_alpha %||% 1

@@ -4,8 +4,8 @@ use crate::column::column;
 use crate::guard::{listen, report};
 use crate::input::Named;
 use extendr_api::prelude::*;
-use scoria_core::engine::ash::{AshFit, Component, Options, Shape, Summary, ash, components};
 use scoria_core::engine::ash::running_means;
+use scoria_core::engine::ash::{AshFit, Component, Options, Shape, Summary, ash, components};
 use scoria_core::engine::mixture::scale_grid;
 use scoria_core::{Monitor, Result, pool};
 

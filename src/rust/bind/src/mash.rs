@@ -20,26 +20,24 @@ fn rust_mash(options: List, progress: Function) -> Robj {
         let named = Named::of(options);
         let pool = pool(named.whole("threads")?)?;
         let data = read_data(&named)?;
-        let matrices = read_matrices(&named)?;
+        let list = named.list("Ulist")?;
+        let given: Vec<Robj> = list.values().collect();
+        let matrices = read_matrices(&given)?;
         let grid = named.doubles("grid")?.to_vec();
         let point_mass = named.flag("point_mass")?;
         let rows = read_rows(&named, data.genes())?;
         let prior = named.doubles("prior")?;
-        let given = named.doubles_or_none("weights")?;
+        let known = named.doubles_or_none("weights")?;
         let conditions = data.conditions();
         let monitor = Monitor::new();
         let (mixture, table) = listen(Some(&progress), &monitor, || {
             pool.install(|| {
                 let covariances: Result<Vec<Covariance>> =
-                    matrices.iter().map(|u| Covariance::new(u, conditions)).collect();
+                    matrices.iter().map(|matrix| matrix.covariance(conditions)).collect();
                 let model = Model::new(covariances?, grid, point_mass)?;
-                let mixture = match (given, &rows) {
-                    (Some(weights), _) => {
-                        Mixture { weights: weights.to_vec(), excess: f64::NAN }
-                    }
-                    (None, Some(rows)) => {
-                        fit_weights(&data.subset(rows), &model, prior, &monitor)?
-                    }
+                let mixture = match (known, &rows) {
+                    (Some(weights), _) => Mixture { weights: weights.to_vec(), excess: f64::NAN },
+                    (None, Some(rows)) => fit_weights(&data.subset(rows), &model, prior, &monitor)?,
                     (None, None) => fit_weights(&data, &model, prior, &monitor)?,
                 };
                 let table = posterior(&data, &model, &mixture.weights, &monitor)?;
@@ -57,7 +55,11 @@ fn rust_deconvolve(options: List, progress: Function) -> Robj {
         let named = Named::of(options);
         let pool = pool(named.whole("threads")?)?;
         let data = read_data(&named)?;
-        let matrices = read_matrices(&named)?;
+        let list = named.list("Ulist")?;
+        let given: Vec<Robj> = list.values().collect();
+        let whole = |value: &Robj| value.as_real_slice().map(<[f64]>::to_vec);
+        let matrices: Option<Vec<Vec<f64>>> = given.iter().map(whole).collect();
+        let matrices = matrices.ok_or(Named::wrong("Ulist", "a list of matrices"))?;
         let rows = read_rows(&named, data.genes())?;
         let (tolerance, most) = (named.number("tolerance")?, named.number("iterations")?);
         let monitor = Monitor::new();
@@ -91,10 +93,32 @@ fn read_data(named: &Named) -> Result<Data> {
     Data::new(conditions, by_gene("bhat")?, by_gene("shat")?, noise)
 }
 
-fn read_matrices(named: &Named) -> Result<Vec<Vec<f64>>> {
+/// A covariance of effects: whole, or of few conditions, counted from one.
+enum Matrix<'a> {
+    Whole(&'a [f64]),
+    Block { at: Vec<usize>, values: Vec<f64> },
+}
+
+impl Matrix<'_> {
+    fn covariance(&self, conditions: usize) -> Result<Covariance> {
+        match self {
+            Matrix::Whole(values) => Covariance::new(values, conditions),
+            Matrix::Block { at, values } => Covariance::supported(at, values, conditions),
+        }
+    }
+}
+
+fn read_matrices(given: &[Robj]) -> Result<Vec<Matrix<'_>>> {
     let wrong = || Named::wrong("Ulist", "a list of matrices of doubles");
-    let matrix = |value: Robj| value.as_real_slice().map(<[f64]>::to_vec).ok_or_else(wrong);
-    named.list("Ulist")?.values().map(matrix).collect()
+    let matrix = |value| -> Result<Matrix<'_>> {
+        if let Some(values) = Robj::as_real_slice(value) {
+            return Ok(Matrix::Whole(values));
+        }
+        let named = Named::of(value.as_list().ok_or_else(wrong)?);
+        let at = named.integers("at")?.iter().map(|&at| at as usize - 1).collect();
+        Ok(Matrix::Block { at, values: named.doubles("block")?.to_vec() })
+    };
+    given.iter().map(matrix).collect()
 }
 
 fn read_rows(named: &Named, genes: usize) -> Result<Option<Vec<usize>>> {

@@ -1,9 +1,7 @@
 //! Shrunken effects against integrals by brute force.
 
 use proptest::prelude::*;
-use scoria_core::engine::ash::{
-    AshFit, Component, Options, Shape, ash, components, running_means,
-};
+use scoria_core::engine::ash::{AshFit, Component, Options, Shape, ash, components, running_means};
 use scoria_core::engine::mixture::scale_grid;
 use scoria_core::{Error, Monitor, pool};
 
@@ -70,9 +68,16 @@ fn alone(x: f64, s: f64, freedom: Option<f64>, component: Component) -> AshFit {
 
 #[test]
 fn uniform_components_agree_with_simpson() {
-    let places = [(0.3, 1.0, -2.0, 2.0), (5.0, 1.0, -1.0, 1.0), (-4.0, 0.5, 0.0, 3.0),
-        (0.0, 2.0, -0.01, 0.01), (1.0, 0.01, -50.0, 50.0), (-30.0, 1.0, -2.0, 0.0),
-        (300.0, 1.0, -1.0, 1.0), (2.0, 1.0, 0.0, 1e-3)];
+    let places = [
+        (0.3, 1.0, -2.0, 2.0),
+        (5.0, 1.0, -1.0, 1.0),
+        (-4.0, 0.5, 0.0, 3.0),
+        (0.0, 2.0, -0.01, 0.01),
+        (1.0, 0.01, -50.0, 50.0),
+        (-30.0, 1.0, -2.0, 0.0),
+        (300.0, 1.0, -1.0, 1.0),
+        (2.0, 1.0, 0.0, 1e-3),
+    ];
     for (x, s, lower, upper) in places {
         for freedom in [None, Some(2.5), Some(7.0), Some(80.0)] {
             let got = alone(x, s, freedom, Component::Uniform { lower, upper });

@@ -4,7 +4,9 @@ mod mash_reference;
 
 use mash_reference::{Case, shared, singleton};
 use proptest::prelude::*;
-use scoria_core::engine::mash::{Covariance, Data, Model, Noise, deconvolve, fit_weights, posterior};
+use scoria_core::engine::mash::{
+    Covariance, Data, Model, Noise, deconvolve, fit_weights, posterior,
+};
 use scoria_core::{Error, Monitor, pool};
 
 #[test]
@@ -113,8 +115,7 @@ fn threads_do_not_change_a_bit() {
         pool(threads).unwrap().install(|| {
             let mixture = case.fit();
             let data = case.data();
-            let table =
-                posterior(&data, &case.model(), &mixture.weights, &Monitor::new()).unwrap();
+            let table = posterior(&data, &case.model(), &mixture.weights, &Monitor::new()).unwrap();
             let found = deconvolve(&data, &[shared(6, 0.5)], 1e-6, 50, &Monitor::new()).unwrap();
             (mixture, table.effects, table.weights, found.covariances)
         })
@@ -128,8 +129,8 @@ fn deconvolution_agrees_with_dense_steps() {
         let case = Case::random(seed, 40, 4, noise, 0.1);
         let start = [shared(4, 1.0), shared(4, 0.3), singleton(4, 2)];
         for steps in [1, 5, 30] {
-            let found =
-                deconvolve(&case.data(), &start, f64::NEG_INFINITY, steps, &Monitor::new()).unwrap();
+            let found = deconvolve(&case.data(), &start, f64::NEG_INFINITY, steps, &Monitor::new())
+                .unwrap();
             let (covariances, weights) = case.dense_deconvolution(&start, steps);
             assert_eq!(found.iterations, steps);
             for (a, b) in found.covariances.iter().zip(&covariances) {
@@ -150,9 +151,8 @@ fn what_makes_no_sense_is_refused() {
     assert!(matches!(data(1.0, -1.0), Some(Error::Argument { .. })));
     assert!(matches!(data(f64::NAN, 1.0), Some(Error::NotFinite { .. })));
     assert!(data(f64::NAN, f64::INFINITY).is_none());
-    let with = |v: &[f64]| {
-        Data::new(2, vec![1.0; 2], vec![1.0; 2], Noise::Common(v.to_vec())).err()
-    };
+    let with =
+        |v: &[f64]| Data::new(2, vec![1.0; 2], vec![1.0; 2], Noise::Common(v.to_vec())).err();
     assert!(matches!(with(&[1.0, 2.0, 2.0, 1.0]), Some(Error::Argument { name: "V", .. })));
     assert!(matches!(with(&[1.0, 0.2, 0.1, 1.0]), Some(Error::Argument { name: "V", .. })));
     assert!(matches!(with(&[1.0]), Some(Error::Shape { .. })));

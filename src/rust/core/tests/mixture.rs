@@ -120,7 +120,8 @@ fn no_other_weights_are_better() {
         let problem = Problem::normal(seed, rows, columns, 0.5);
         let found = problem.solve();
         problem.assert_optimal(&found);
-        let (ours, slow) = (problem.objective(&found.weights), problem.objective(&problem.by_em(5000)));
+        let (ours, slow) =
+            (problem.objective(&found.weights), problem.objective(&problem.by_em(5000)));
         assert!(ours >= slow - 1e-9, "{ours}, not {slow}");
         assert!(ours - slow < 0.05, "{ours}, far above {slow}");
     }

@@ -51,8 +51,13 @@ impl Case {
         };
         // All kinds: shifted, of low and full rank, with zeros, and rank one with a shift.
         let mut covariances = vec![
-            shared(r, 0.0), shared(r, 0.6), shared(r, 1.0), gram(1, 0.0), gram(r.min(3), 0.0),
-            gram(r, 0.1), gram(1, 0.2),
+            shared(r, 0.0),
+            shared(r, 0.6),
+            shared(r, 1.0),
+            gram(1, 0.0),
+            gram(r.min(3), 0.0),
+            gram(r, 0.1),
+            gram(1, 0.2),
         ];
         covariances.extend((0..r).map(|at| singleton(r, at)));
         let correlation = |gram: Vec<f64>| -> Vec<f64> {
@@ -170,8 +175,7 @@ impl Case {
                 moment[i * r + j] = variance + mean[i] * mean[j];
             }
         }
-        let variance =
-            (0..r).map(|i| (moment[i * (r + 1)] - mean[i] * mean[i]).max(0.0)).collect();
+        let variance = (0..r).map(|i| (moment[i * (r + 1)] - mean[i] * mean[i]).max(0.0)).collect();
         Dense { log_likelihood: self.log_likelihood(gene, u), mean, variance, moment }
     }
 
@@ -180,8 +184,7 @@ impl Case {
         let components = self.components();
         let mut slopes = vec![0.0; components.len()];
         for gene in 0..self.genes() {
-            let logs: Vec<f64> =
-                components.iter().map(|u| self.log_likelihood(gene, u)).collect();
+            let logs: Vec<f64> = components.iter().map(|u| self.log_likelihood(gene, u)).collect();
             let largest = logs.iter().fold(f64::NEG_INFINITY, |most, log| most.max(*log));
             let values: Vec<f64> = logs.iter().map(|log| (log - largest).exp()).collect();
             let density: f64 = values.iter().zip(weights).map(|(value, w)| value * w).sum();
@@ -202,8 +205,7 @@ impl Case {
             let found: Vec<Dense> = components.iter().map(|u| self.dense(gene, u)).collect();
             let largest =
                 found.iter().fold(f64::NEG_INFINITY, |most, one| most.max(one.log_likelihood));
-            let share =
-                |k: usize| self.weights[k] * (found[k].log_likelihood - largest).exp();
+            let share = |k: usize| self.weights[k] * (found[k].log_likelihood - largest).exp();
             let total: f64 = (0..found.len()).map(share).sum();
             let near = |got: f64, want: f64, size: f64, what: &str| {
                 let off = (got - want).abs();
@@ -240,7 +242,11 @@ impl Case {
     }
 
     /// Steps of expectation-maximisation on whole matrices.
-    pub fn dense_deconvolution(&self, start: &[Vec<f64>], steps: usize) -> (Vec<Vec<f64>>, Vec<f64>) {
+    pub fn dense_deconvolution(
+        &self,
+        start: &[Vec<f64>],
+        steps: usize,
+    ) -> (Vec<Vec<f64>>, Vec<f64>) {
         let mut covariances = start.to_vec();
         let mut weights = vec![1.0 / start.len() as f64; start.len()];
         for _ in 0..steps {

@@ -9,8 +9,13 @@ pub enum Component {
     /// Zero itself.
     Point,
     /// About zero.
-    Normal { sd: f64 },
-    Uniform { lower: f64, upper: f64 },
+    Normal {
+        sd: f64,
+    },
+    Uniform {
+        lower: f64,
+        upper: f64,
+    },
 }
 
 /// The family of a mixture's components.

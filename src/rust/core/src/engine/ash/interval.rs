@@ -107,7 +107,12 @@ struct Rule(Vec<(f64, f64)>);
 
 impl Rule {
     /// Nodes and weights on as many pieces of an interval.
-    fn pieces(&self, low: f64, high: f64, pieces: usize) -> impl Iterator<Item = (f64, f64)> + Clone {
+    fn pieces(
+        &self,
+        low: f64,
+        high: f64,
+        pieces: usize,
+    ) -> impl Iterator<Item = (f64, f64)> + Clone {
         let half = 0.5 * (high - low) / pieces as f64;
         (0..pieces).flat_map(move |piece| {
             let middle = low + (2 * piece + 1) as f64 * half;

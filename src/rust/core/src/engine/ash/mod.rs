@@ -12,10 +12,10 @@ mod interval;
 mod posterior;
 mod values;
 
-pub use component::{Component, Shape, components};
-pub use posterior::Summary;
 pub(crate) use component::Moments;
+pub use component::{Component, Shape, components};
 pub(crate) use posterior::Average;
+pub use posterior::Summary;
 pub use values::running_means;
 
 use crate::engine::mixture::{Dense, Mixture, fit_mixture};
@@ -111,10 +111,7 @@ fn checked(estimates: &[f64], errors: &[f64], options: &Options) -> Result<Vec<E
         let expected = "above zero";
         return Err(Error::Argument { name: "a standard error", value: s.to_string(), expected });
     }
-    let estimate = |(&estimate, &error): (&f64, &f64)| Estimate {
-        estimate,
-        error,
-        freedom: options.freedom,
-    };
+    let estimate =
+        |(&estimate, &error): (&f64, &f64)| Estimate { estimate, error, freedom: options.freedom };
     Ok(estimates.iter().zip(errors).map(estimate).collect())
 }

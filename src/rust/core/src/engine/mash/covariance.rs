@@ -52,6 +52,29 @@ impl Covariance {
         Ok(Self { conditions, shift, factors, zero })
     }
 
+    /// Of conditions `support`, ascending, with `block` as its covariance; the others have no
+    /// effect. What a matrix with few entries is, without the rest of it.
+    ///
+    /// # Errors
+    /// As [`Covariance::new`], and where a condition is not below `conditions`.
+    pub fn supported(support: &[usize], block: &[f64], conditions: usize) -> Result<Self> {
+        if let Some(&found) = support.iter().find(|at| **at >= conditions) {
+            let what = "the last condition of a covariance";
+            return Err(Error::Shape { what, found: found + 1, expected: conditions });
+        }
+        let mut within = Self::new(block, support.len())?;
+        let mut zero = vec![true; conditions];
+        support.iter().zip(&within.zero).for_each(|(&at, &none)| zero[at] = none);
+        if support.len() < conditions && within.shift > 0.0 {
+            within.factors = Self::basis(block, support.len())?;
+            within.shift = 0.0;
+        }
+        for (i, _) in within.factors.iter_mut().flat_map(|factor| &mut factor.0) {
+            *i = support[*i as usize] as u32;
+        }
+        Ok(Self { conditions, zero, ..within })
+    }
+
     pub fn conditions(&self) -> usize {
         self.conditions
     }
@@ -60,8 +83,7 @@ impl Covariance {
     pub(super) fn basis(matrix: &[f64], conditions: usize) -> Result<Vec<Factor>> {
         let diagonal = |i: usize| matrix[i * conditions + i];
         let largest = (0..conditions).map(diagonal).fold(0.0, f64::max);
-        let zero: Vec<bool> =
-            (0..conditions).map(|i| diagonal(i) <= NOTHING * largest).collect();
+        let zero: Vec<bool> = (0..conditions).map(|i| diagonal(i) <= NOTHING * largest).collect();
         let (values, vectors, support) = spectrum(matrix, conditions, &zero)?;
         Ok(above(&values, &vectors, &support, 0.0))
     }
@@ -69,7 +91,7 @@ impl Covariance {
 
 /// Where all variances are the same and all covariances too.
 fn exchangeable(matrix: &[f64], r: usize) -> Option<(f64, Vec<Factor>)> {
-    let variance = matrix[0];
+    let variance = *matrix.first()?;
     let shared = if r > 1 { matrix[1] } else { 0.0 };
     let as_expected = |at: usize| matrix[at] == if at / r == at % r { variance } else { shared };
     if !(0.0..=variance).contains(&shared) || variance == 0.0 || !(0..r * r).all(as_expected) {
@@ -91,11 +113,7 @@ fn split(matrix: &[f64], r: usize, zero: &[bool]) -> Result<(f64, Vec<Factor>)> 
 }
 
 /// Values, vectors, and the conditions that they are of: those with a variance.
-fn spectrum(
-    matrix: &[f64],
-    r: usize,
-    zero: &[bool],
-) -> Result<(Vec<f64>, Vec<f64>, Vec<usize>)> {
+fn spectrum(matrix: &[f64], r: usize, zero: &[bool]) -> Result<(Vec<f64>, Vec<f64>, Vec<usize>)> {
     let support: Vec<usize> = (0..r).filter(|&i| !zero[i]).collect();
     let n = support.len();
     let entry = |i: usize, j: usize| {

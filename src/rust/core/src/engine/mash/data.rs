@@ -246,9 +246,7 @@ fn check_noise(noise: &Noise, conditions: usize, genes: usize) -> Result<()> {
         let symmetric = || {
             let off = |i: usize, j: usize| (matrix[(i, j)] - matrix[(j, i)]).abs();
             (0..conditions).all(|i| {
-                (0..i).all(|j| {
-                    off(i, j) <= 1e-8 * (matrix[(i, i)] * matrix[(j, j)]).abs().sqrt()
-                })
+                (0..i).all(|j| off(i, j) <= 1e-8 * (matrix[(i, i)] * matrix[(j, j)]).abs().sqrt())
             })
         };
         if !finite || !symmetric() || matrix.llt(Side::Lower).is_err() {

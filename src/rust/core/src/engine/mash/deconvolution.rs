@@ -132,15 +132,13 @@ fn second_moment(projected: &Projected, root: &[f64]) -> (f64, Vec<f64>) {
         }
     }
     definite::factor(&mut inner, d);
-    let mut mean: Vec<f64> = (0..d)
-        .map(|k| (k..d).map(|j| root[at(j, k)] * projected.estimate[j]).sum())
-        .collect();
+    let mut mean: Vec<f64> =
+        (0..d).map(|k| (k..d).map(|j| root[at(j, k)] * projected.estimate[j]).sum()).collect();
     definite::forward(&inner, &mut mean);
     let gained: f64 = mean.iter().map(|m| m * m).sum();
     let ratio = 0.5 * (gained - definite::log_determinant(&inner, d));
     definite::backward(&inner, &mut mean);
-    let mean: Vec<f64> =
-        (0..d).map(|i| (0..=i).map(|k| root[at(i, k)] * mean[k]).sum()).collect();
+    let mean: Vec<f64> = (0..d).map(|i| (0..=i).map(|k| root[at(i, k)] * mean[k]).sum()).collect();
     // Rows of K L'^-1, whose products are the posterior variance.
     let mut moment = Vec::with_capacity(d * (d + 1) / 2);
     let rows: Vec<Vec<f64>> = (0..d)
@@ -162,10 +160,8 @@ fn second_moment(projected: &Projected, root: &[f64]) -> (f64, Vec<f64>) {
 
 fn expect(genes: &[(f64, Vec<Projected>)], current: &[Current]) -> (Vec<Sums>, f64) {
     let empty = || {
-        let one = |covariance: &Current| Sums {
-            share: 0.0,
-            moment: vec![0.0; covariance.root.len()],
-        };
+        let one =
+            |covariance: &Current| Sums { share: 0.0, moment: vec![0.0; covariance.root.len()] };
         (current.iter().map(one).collect::<Vec<Sums>>(), 0.0)
     };
     let chunk = |genes: &[(f64, Vec<Projected>)]| {
@@ -177,8 +173,7 @@ fn expect(genes: &[(f64, Vec<Projected>)], current: &[Current]) -> (Vec<Sums>, f
                 .map(|(projected, covariance)| second_moment(projected, &covariance.root))
                 .collect();
             let largest = found.iter().fold(f64::NEG_INFINITY, |most, (ratio, _)| most.max(*ratio));
-            let share =
-                |k: usize| -> f64 { current[k].weight * (found[k].0 - largest).exp() };
+            let share = |k: usize| -> f64 { current[k].weight * (found[k].0 - largest).exp() };
             let total: f64 = (0..current.len()).map(share).sum();
             log_likelihood += null + largest + total.ln();
             for (k, (_, moment)) in found.iter().enumerate() {

@@ -3,10 +3,7 @@
 use faer::{Mat, Side};
 
 /// Values, ascending, and vectors, one after the other.
-pub(super) fn decompose(
-    n: usize,
-    entry: impl Fn(usize, usize) -> f64,
-) -> (Vec<f64>, Vec<f64>) {
+pub(super) fn decompose(n: usize, entry: impl Fn(usize, usize) -> f64) -> (Vec<f64>, Vec<f64>) {
     // faer takes no matrix without rows.
     let decomposed = match n {
         0 => return (vec![], vec![]),

@@ -7,11 +7,11 @@
 //! for any scale w: D and h are all that is kept. With a shift, S V S gives way to M =
 //! S V S + w^2 shift I, and the ratio itself is kept for each scale.
 
+use super::Model;
 use super::covariance::Covariance;
 use super::data::{Data, Gene};
 use super::definite;
 use super::eigen::decompose;
-use super::Model;
 use crate::engine::mixture::Likelihoods;
 use crate::{Monitor, Result};
 use rayon::prelude::*;
@@ -318,12 +318,7 @@ fn lay_out(model: &Model) -> (Vec<Part>, usize) {
 }
 
 /// The log ratio of a covariance at each scale.
-pub(super) fn log_ratios(
-    gene: &Gene,
-    covariance: &Covariance,
-    grid: &[f64],
-    ratios: &mut [f64],
-) {
+pub(super) fn log_ratios(gene: &Gene, covariance: &Covariance, grid: &[f64], ratios: &mut [f64]) {
     if covariance.shift > 0.0 {
         let rotated: Vec<Vec<f64>> = covariance.factors.iter().map(|f| gene.rotate(f)).collect();
         for (ratio, &scale) in ratios.iter_mut().zip(grid) {

@@ -1,8 +1,8 @@
+use super::Model;
 use super::covariance::Covariance;
 use super::data::{Data, Gene};
 use super::definite;
 use super::kernel::{Shifted, Spectral};
-use super::Model;
 use crate::engine::ash::{Average, Moments, Summary};
 use crate::{Error, Monitor, Result};
 use rayon::prelude::*;
@@ -98,8 +98,7 @@ fn of_gene(gene: &Gene, model: &Model, weights: &[f64]) -> GenePosterior {
                 Seen::Spectral(spectral) => spectral.log_ratio(model.grid[g]),
                 Seen::Shifted(rotated) => {
                     let (shift, scale) = (covariance.shift, model.grid[g]);
-                    Shifted::new(gene, shift, rotated, scale)
-                        .log_ratio(gene, scale * scale * shift)
+                    Shifted::new(gene, shift, rotated, scale).log_ratio(gene, scale * scale * shift)
                 }
             };
         }

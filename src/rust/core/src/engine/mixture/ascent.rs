@@ -55,9 +55,8 @@ impl Problem {
             let density = self.densities(&x);
             let slopes = self.slopes(&x, &density);
             let total: f64 = x.iter().sum();
-            let excess = slopes.iter().fold(0.0, |most: f64, slope| {
-                most.max(total * (1.0 - slope) - 1.0)
-            });
+            let excess =
+                slopes.iter().fold(0.0, |most: f64, slope| most.max(total * (1.0 - slope) - 1.0));
             let gap = inner(&x, &z) / columns as f64;
             if excess <= CONVERGED || gap < 1e-18 {
                 break;
@@ -161,14 +160,7 @@ impl Problem {
             }
             let scaled = MatRef::from_column_major_slice(&scaled, rows, columns);
             let mut product = Mat::zeros(columns, columns);
-            matmul(
-                product.as_mut(),
-                Accum::Replace,
-                scaled.transpose(),
-                scaled,
-                1.0,
-                Par::Seq,
-            );
+            matmul(product.as_mut(), Accum::Replace, scaled.transpose(), scaled, 1.0, Par::Seq);
             product
         };
         let mut sum = Mat::zeros(columns, columns);
@@ -190,8 +182,7 @@ impl Problem {
         density: &[f64],
         barrier: f64,
     ) -> f64 {
-        let slope: f64 =
-            (0..x.len()).map(|k| direction[k] * (slopes[k] - barrier / x[k])).sum();
+        let slope: f64 = (0..x.len()).map(|k| direction[k] * (slopes[k] - barrier / x[k])).sum();
         let start = self.objective(x, density, barrier);
         let mut length = to_boundary(x, direction);
         for _ in 0..40 {
