@@ -17,7 +17,7 @@ PART ?= pairs groups all-pairs memory crispyx fit-models power
 # What `make demo` hands to tools/demo.R.
 export DATA FORMULA FAMILY CORES GENES
 
-.PHONY: help setup setup-demo install demo test check lint document dist bench bench-screen bench-groups bench-core clean
+.PHONY: help setup setup-demo install demo test check lint document dist bench bench-screen bench-groups bench-mash real-screen bench-core clean
 .NOTPARALLEL:
 
 help: ## Say what each target does.
@@ -33,8 +33,8 @@ install: setup-demo ## Build the package and install it into its own library.
 	@mkdir -p "$(SCORIA_LIBRARY)"
 	R CMD INSTALL --library="$(SCORIA_LIBRARY)" .
 
-demo: install ## Fit a screen, print its table, draw a volcano: DATA= FORMULA= FAMILY= CORES= GENES=
-	@Rscript tools/demo.R
+demo: install ## Take a screen from counts to discoveries and a page of plots; or fit DATA= with FORMULA= FAMILY= CORES= GENES=
+	@Rscript tools/demo$(if $(DATA),,-screen).R
 
 test: setup install ## Run every test: the core's, the package's, the documentation's examples.
 	cargo nextest run --locked
@@ -70,6 +70,12 @@ bench-screen: install ## Time fit_screen() at the sizes of large screens: PART= 
 
 bench-groups: install ## Time test_groups() beside illico, crispyx and pdex.
 	Rscript bench/groups.R
+
+bench-mash: install ## Time mash() with many conditions.
+	Rscript bench/mash.R
+
+real-screen: install ## Fit a real screen beside what sceptre found in it: SCORIA_SHARED_DATA=
+	Rscript bench/real-screen.R
 
 bench-core: ## Time the core's fits and passes.
 	cargo bench --locked

@@ -170,7 +170,7 @@ make_covariances <- function(covariances, effects, threads, verbose, call = call
   asked <- as.list(covariances)
   is_word <- vapply(asked, is.character, NA)
   words <- unlist(asked[is_word])
-  known <- c("canonical", "pca", "ed", "data-driven")
+  known <- c("canonical", "clusters", "pca", "ed", "data-driven")
   unknown <- setdiff(words, known)
   if (length(unknown) > 0) {
     scoria_abort(
@@ -182,6 +182,9 @@ make_covariances <- function(covariances, effects, threads, verbose, call = call
   driven <- intersect(words, c("pca", "ed", "data-driven"))
   c(
     if ("canonical" %in% words) cov_canonical(effects),
+    if ("clusters" %in% words) {
+      cov_clusters(effects, effects$strong %||% strong_rows(effects, threads, verbose))
+    },
     if (length(driven) > 0) {
       driven_covariances(driven, effects, threads, verbose, call)
     },

@@ -19,8 +19,9 @@
 #'
 #'   Or what `mashr::mash_set_data()` returns.
 #' @param covariances Covariances of effects, up to scale: any of `"canonical"` (default),
-#'   `"pca"`, and `"ed"` (or `"data-driven"`), see [cov_canonical()]; a named list of
-#'   matrices; or a list with both.
+#'   `"pca"` and `"ed"` (or `"data-driven"`), see [cov_canonical()], and `"clusters"`, see
+#'   [cov_clusters()], which many conditions need; a named list of matrices; or a list with
+#'   both.
 #' @param prior,nullweight,gridmult,threads,progress As in [ash()].
 #' @param ... Must be empty: the arguments below need their names.
 #' @param usepointmass Can all effects of a gene be zero? Default `TRUE`. If not, the null's

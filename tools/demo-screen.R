@@ -1,7 +1,7 @@
 # `make demo`: from the counts of a screen to its discoveries.
 #
-# A screen is simulated, so that what is found can be held to what is there. CORES may be
-# set.
+# A screen is simulated, in which perturbations of one program affect the same genes, so that
+# what is found can be held to what is there. CORES may be set.
 suppressPackageStartupMessages({
   library(SingleCellExperiment)
   library(ggplot2)
@@ -12,10 +12,11 @@ suppressPackageStartupMessages({
 # The main flow -----------------------------------------------------------------
 
 main <- function() {
-  cores <- as.integer(Sys.getenv("CORES", "2"))
+  cores <- as.integer(Sys.getenv("CORES"))
+  if (is.na(cores)) cores <- 2L
   screen <- simulate_screen(
     n_cells = 20000, n_genes = 1000, n_perturbations = 40, moi = "low",
-    mean_range = c(0.02, 20), effect_fraction = 0.05, seed = 1
+    n_programs = 8, mean_range = c(0.02, 20), effect_fraction = 0.05, seed = 1
   )
   say(nrow(screen), " genes in ", ncol(screen), " cells with one of 40 perturbations or none")
 
@@ -31,14 +32,14 @@ main <- function() {
   data <- mash_data(fit)
   print(data)
   shrunk <- timed("Shrinking effects together", mash(
-    data, covariances = c("canonical", "pca"), threads = cores, verbose = FALSE
+    data, covariances = c("canonical", "clusters"), threads = cores, verbose = FALSE
   ))
   hits <- find_hits(fit, shrunk)
   show_hits(hits)
   compare_with_truth(hits, S4Vectors::metadata(screen)$truth)
 
-  draw_page(fit, calibration, "demo.png")
-  say("The plots are in demo.png.")
+  draw_page(fit, calibration, "demo-discoveries.png")
+  say("The plots are in demo-discoveries.png.")
 }
 
 max_lfsr <- 0.05

@@ -1,9 +1,8 @@
-# `make demo`: from counts to a table of effects and a volcano plot.
+# `make demo DATA=...`: from counts to a table of effects and a volcano plot.
 #
-# Without DATA the counts are simulated. DATA names an .rds file with a
-# SingleCellExperiment, SummarizedExperiment, cell_data_set or Seurat object, or a
-# directory with matrix.mtx, features.tsv and barcodes.tsv as 10x Genomics writes
-# them (gzipped or not) and, if you like, cells.csv with one row a barcode.
+# DATA names an .rds file with a SingleCellExperiment, SummarizedExperiment, cell_data_set
+# or Seurat object, or a directory with matrix.mtx, features.tsv and barcodes.tsv as 10x
+# Genomics writes them (gzipped or not) and, if you like, cells.csv with one row a barcode.
 # FORMULA, FAMILY, CORES and GENES (the most genes to fit) may be set too.
 suppressPackageStartupMessages({
   library(SummarizedExperiment)
@@ -33,7 +32,6 @@ main <- function() {
     format(round(seconds, 1), nsmall = 1), " s on ", cores, " cores; ",
     sum(effects$hit), " of ", nrow(effects), " effects have a q-value below ", max_q, "."
   )
-  if (!nzchar(setting("DATA"))) compare_with_truth(effects, S4Vectors::metadata(cells)$truth)
   ggsave("demo-volcano.png", draw_volcano(effects, family), width = 9, height = 6.5, dpi = 150)
   say("The volcano plot is in demo-volcano.png.")
 }
@@ -55,13 +53,9 @@ give_up <- function(...) {
 
 # Reading -----------------------------------------------------------------------
 
-# A SingleCellExperiment of the user's counts, or simulated ones.
+# A SingleCellExperiment of the user's counts.
 read_cells <- function(path) {
-  if (!nzchar(path)) {
-    simulate_screen(
-      n_cells = 5000, n_genes = 300, n_perturbations = 10, moi = "low", seed = 1
-    )
-  } else if (dir.exists(path)) {
+  if (dir.exists(path)) {
     read_market_directory(path)
   } else if (file.exists(path)) {
     suppressPackageStartupMessages(read_object(path))
@@ -198,9 +192,6 @@ control_names <- "^(non[-_. ]?targeting|nt|ntc|neg|control|ctrl|vehicle|dmso|wt|
 
 # The covariate that looks most like a treatment, or like a kind of cell.
 choose_formula <- function(cells) {
-  if (!nzchar(setting("DATA"))) {
-    return("~perturbation + guide_count + percent.mito + prep_batch")
-  }
   usable <- Filter(function(name) is_grouping(cells[[name]]), names(colData(cells)))
   if (length(usable) == 0) {
     say("No column has 2 to 30 groups and no missing value: fitting num_genes_expressed.")
@@ -261,16 +252,6 @@ print_effects <- function(effects) {
 }
 
 # How many of the effects that were put into the simulation came out of it.
-compare_with_truth <- function(effects, truth) {
-  truth <- truth[truth$gene_id %in% effects$gene_id, ]
-  true <- paste(truth$gene_id, truth$perturbation)
-  called <- paste(effects$gene_id, effects$group)[effects$hit]
-  say(
-    "Of ", length(true), " simulated effects, ", sum(true %in% called), " were found; ",
-    sum(!called %in% true), " of the ", length(called), " effects found were not simulated."
-  )
-}
-
 draw_volcano <- function(effects, family) {
   most_panels <- 12
   hits <- sort(tapply(effects$hit, effects$group, sum), decreasing = TRUE)
