@@ -4,3 +4,4 @@ pub mod glm;
 pub mod dispersion;
 pub mod screen;
 pub mod rank;
+pub mod shrink;

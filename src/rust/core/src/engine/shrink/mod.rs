@@ -1,0 +1,89 @@
+//! Adaptive shrinkage of effects: each estimate's posterior under a prior whose
+//! scale is learnt from all of them, as apeglm does it (Zhu, Ibrahim and Love 2019,
+//! Bioinformatics 35:2084).
+//!
+//! 1. `scale`: the prior's scale, from estimates and standard errors
+//!    ([`prior_variance`]);
+//! 2. `normal_likelihood`: the posterior where an estimate stands for the counts,
+//!    normal about it with its standard error ([`shrink_estimates`]).
+//!
+//! A posterior may have two modes, one next to zero and one next to the estimate:
+//! the one that is reported is the higher. How probable it is that an effect has
+//! the other sign is an integral over the posterior itself, not over a normal
+//! distribution in its place.
+
+mod prior;
+mod quadrature;
+mod scale;
+mod normal_likelihood;
+
+pub use normal_likelihood::posterior;
+pub use prior::{Centre, Posterior, Prior};
+pub use scale::prior_variance;
+
+use crate::{Error, Monitor, Result};
+use rayon::prelude::*;
+
+/// Estimates that are shrunken between two looks at the monitor.
+pub const AT_ONCE: usize = 1024;
+
+/// Posterior summaries, one entry an estimate; not a number where there is none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Shrunken {
+    pub estimate: Vec<f64>,
+    pub std_err: Vec<f64>,
+    /// Posterior probability that the effect has not the sign of `estimate`.
+    pub lfsr: Vec<f64>,
+}
+
+/// Shrinks each estimate with the prior of its group, with the threads of the
+/// current pool. The monitor counts [`AT_ONCE`] estimates as one.
+///
+/// # Errors
+/// Where lengths disagree, a group has no prior, or the monitor is cancelled.
+pub fn shrink_estimates(
+    estimates: &[f64],
+    std_errs: &[f64],
+    groups: &[u32],
+    priors: &[Prior],
+    centre: Centre,
+    monitor: &Monitor,
+) -> Result<Shrunken> {
+    let expected = estimates.len();
+    for (what, found) in [("standard errors", std_errs.len()), ("groups", groups.len())] {
+        if found != expected {
+            return Err(Error::Shape { what, found, expected });
+        }
+    }
+    if let Some(&group) = groups.iter().find(|&&group| group as usize >= priors.len()) {
+        let (found, expected) = (group as usize + 1, priors.len());
+        return Err(Error::Shape { what: "priors", found: expected, expected: found });
+    }
+    let one = |at: usize| match priors[groups[at] as usize] {
+        prior if is_usable(estimates[at], std_errs[at]) && prior.scale() > 0.0 => {
+            posterior(estimates[at], std_errs[at], prior).summary(centre)
+        }
+        _ => [f64::NAN; 3],
+    };
+    let starts: Vec<usize> = (0..expected).step_by(AT_ONCE).collect();
+    let parts: Result<Vec<Vec<[f64; 3]>>> = starts
+        .into_par_iter()
+        .map(|start| {
+            let part = (start..expected.min(start + AT_ONCE)).map(one).collect();
+            monitor.tick()?;
+            Ok(part)
+        })
+        .collect();
+    let mut shrunken = Shrunken::default();
+    for [estimate, std_err, lfsr] in parts?.into_iter().flatten() {
+        shrunken.estimate.push(estimate);
+        shrunken.std_err.push(std_err);
+        shrunken.lfsr.push(lfsr);
+    }
+    Ok(shrunken)
+}
+
+/// Whether there is something to shrink: an estimate with a standard error.
+fn is_usable(estimate: f64, std_err: f64) -> bool {
+    estimate.is_finite() && std_err.is_finite() && std_err > 0.0
+}
