@@ -11,6 +11,7 @@ mod h5ad_result;
 mod dispersions;
 mod files;
 mod test_groups;
+mod shrink;
 mod simulate;
 
 use extendr_api::prelude::*;
@@ -23,5 +24,6 @@ extendr_module! {
     use dispersions;
     use files;
     use test_groups;
+    use shrink;
     use simulate;
 }

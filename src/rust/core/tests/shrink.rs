@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use scoria_core::engine::shrink::{
-    Centre, Posterior, Prior, posterior, prior_variance, shrink_estimates,
+    Centre, Posterior, Prior, posterior, prior_variance, prior_variances, shrink_estimates,
 };
 use scoria_core::{Error, Monitor, pool};
 
@@ -201,6 +201,18 @@ fn prior_variances_have_limits() {
     let clean = at(&[1.0, -2.0, 0.5], &[0.2, 0.3, 0.4]);
     let b = [1.0, f64::INFINITY, -2.0, 0.5, 3.0, f64::NAN];
     assert_eq!(at(&b, &[0.2, f64::NAN, 0.3, 0.4, 0.0, 0.1]), clean);
+}
+
+#[test]
+fn groups_have_prior_variances_of_their_own() {
+    let (estimates, std_errs) = example(300);
+    let groups: Vec<u32> = (0..300).map(|i| i / 100).collect();
+    let monitor = Monitor::new();
+    let all = prior_variances(&estimates, &std_errs, &groups, 4, &monitor).unwrap();
+    let own = prior_variance(&estimates[100..200], &std_errs[100..200], &monitor).unwrap();
+    assert_eq!(all[1], own);
+    assert!(all[0] != own && all[3].is_nan());
+    assert!(prior_variances(&estimates, &std_errs, &groups, 2, &monitor).is_err());
 }
 
 #[test]

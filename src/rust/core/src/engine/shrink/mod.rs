@@ -19,7 +19,7 @@ mod normal_likelihood;
 
 pub use normal_likelihood::posterior;
 pub use prior::{Centre, Posterior, Prior};
-pub use scale::prior_variance;
+pub use scale::{prior_variance, prior_variances};
 
 use crate::{Error, Monitor, Result};
 use rayon::prelude::*;
@@ -49,31 +49,21 @@ pub fn shrink_estimates(
     centre: Centre,
     monitor: &Monitor,
 ) -> Result<Shrunken> {
-    let expected = estimates.len();
-    for (what, found) in [("standard errors", std_errs.len()), ("groups", groups.len())] {
-        if found != expected {
-            return Err(Error::Shape { what, found, expected });
-        }
-    }
-    if let Some(&group) = groups.iter().find(|&&group| group as usize >= priors.len()) {
-        let (found, expected) = (group as usize + 1, priors.len());
-        return Err(Error::Shape { what: "priors", found: expected, expected: found });
-    }
+    check_groups(estimates, std_errs, groups, priors.len())?;
     let one = |at: usize| match priors[groups[at] as usize] {
         prior if is_usable(estimates[at], std_errs[at]) && prior.scale() > 0.0 => {
             posterior(estimates[at], std_errs[at], prior).summary(centre)
         }
         _ => [f64::NAN; 3],
     };
-    let starts: Vec<usize> = (0..expected).step_by(AT_ONCE).collect();
-    let parts: Result<Vec<Vec<[f64; 3]>>> = starts
-        .into_par_iter()
-        .map(|start| {
-            let part = (start..expected.min(start + AT_ONCE)).map(one).collect();
-            monitor.tick()?;
-            Ok(part)
-        })
-        .collect();
+    let n = estimates.len();
+    let part = |start: usize| {
+        let part = (start..n.min(start + AT_ONCE)).map(one).collect();
+        monitor.tick()?;
+        Ok(part)
+    };
+    let starts: Vec<usize> = (0..n).step_by(AT_ONCE).collect();
+    let parts: Result<Vec<Vec<[f64; 3]>>> = starts.into_par_iter().map(part).collect();
     let mut shrunken = Shrunken::default();
     for [estimate, std_err, lfsr] in parts?.into_iter().flatten() {
         shrunken.estimate.push(estimate);
@@ -81,6 +71,21 @@ pub fn shrink_estimates(
         shrunken.lfsr.push(lfsr);
     }
     Ok(shrunken)
+}
+
+fn check_groups(estimates: &[f64], std_errs: &[f64], groups: &[u32], count: usize) -> Result<()> {
+    let expected = estimates.len();
+    for (what, found) in [("standard errors", std_errs.len()), ("groups", groups.len())] {
+        if found != expected {
+            return Err(Error::Shape { what, found, expected });
+        }
+    }
+    match groups.iter().find(|&&group| group as usize >= count) {
+        Some(&group) => {
+            Err(Error::Shape { what: "groups", found: group as usize + 1, expected: count })
+        }
+        None => Ok(()),
+    }
 }
 
 /// Whether there is something to shrink: an estimate with a standard error.

@@ -6,7 +6,7 @@
 //! (Zhu, Ibrahim and Love 2019, section 2.3; after Efron and Morris 1975, Journal
 //! of the American Statistical Association 70:311).
 
-use super::is_usable;
+use super::{check_groups, is_usable};
 use crate::{Monitor, Result};
 use rayon::prelude::*;
 
@@ -19,6 +19,27 @@ const PLACES: i32 = 32;
 const HALVINGS: i32 = 42;
 /// Estimates that are added up by one thread.
 const SHARE: usize = 4096;
+
+/// The variance of each group's effects; see [`prior_variance`].
+///
+/// # Errors
+/// Where lengths disagree, a group is out of range, or the monitor is cancelled.
+pub fn prior_variances(
+    estimates: &[f64],
+    std_errs: &[f64],
+    groups: &[u32],
+    count: usize,
+    monitor: &Monitor,
+) -> Result<Vec<f64>> {
+    check_groups(estimates, std_errs, groups, count)?;
+    let mut parts = vec![(vec![], vec![]); count];
+    for (at, &group) in groups.iter().enumerate() {
+        let (own, errors) = &mut parts[group as usize];
+        own.push(estimates[at]);
+        errors.push(std_errs[at]);
+    }
+    parts.iter().map(|(own, errors)| prior_variance(own, errors, monitor)).collect()
+}
 
 /// The variance, with the threads of the current pool; not a number where no
 /// estimate has a standard error. As with apeglm it is the least that is looked at
