@@ -86,6 +86,14 @@ rust_collect_genes <- function(counts) .Call(wrap__rust_collect_genes, counts)
 #' @noRd
 rust_test_groups <- function(counts, group, options, progress) .Call(wrap__rust_test_groups, counts, group, options, progress)
 
+#' Groups are counted from zero.
+#' @noRd
+rust_prior_variances <- function(estimate, std_err, group, n_groups, threads) .Call(wrap__rust_prior_variances, estimate, std_err, group, n_groups, threads)
+
+#' Each group has its scale in `options`.
+#' @noRd
+rust_shrink_estimates <- function(estimate, std_err, group, options, progress) .Call(wrap__rust_shrink_estimates, estimate, std_err, group, options, progress)
+
 #' @noRd
 rust_simulate_counts <- function(options, threads, progress) .Call(wrap__rust_simulate_counts, options, threads, progress)
 # nolint end

@@ -55,6 +55,16 @@
 #' and one close to the estimate. The higher one is reported. Searches that start at
 #' zero, as crispyx's, may end at the lower.
 #'
+#' **Counts.** With `method = "full"`, the likelihood is that of the pair's own cells and
+#' the reference's, at the theta of the fit, and is maximised over the covariates'
+#' coefficients together with the effect. So that this has an optimum always, the
+#' linear predictor (without offset) has a prior too: its root mean square over the
+#' reference cells is normal with standard deviation 15; of an intercept alone that
+#' is apeglm's. For means and signs the coefficients are integrated out in Laplace's
+#' approximation. Where a pair is separated its likelihood is flat at infinity, and
+#' the posterior has no mean: `estimate = "mean"` gives `NA`. Perturbed cells that
+#' tell covariates apart which reference cells do not have no posterior either.
+#'
 #' **Signs.** `lfsr`, the local false sign rate, is the posterior probability that
 #' the effect has not the sign of `estimate`, by numerical integration of the
 #' posterior itself to ten digits or so. `s_value` is the mean `lfsr` of all rows
@@ -72,13 +82,16 @@
 #'   \item{prior_scale}{the prior's scale}
 #' }
 #' `statistic` (or `test_val`), `p_value`, `q_value` and `status` are of the fit. Rows
-#' without a finite estimate, or without a standard error, have `NA`. Rows of the
-#' intercept are left out of what [fit_models()] fitted, and its scale is by
-#' default that of each term.
+#' without a finite estimate, or without a standard error, have `NA` with
+#' `method = "stats"`; with `"full"` those whose `status` is neither `"ok"` nor
+#' `"separated"`. Of what [fit_models()] fitted, rows of the intercept are left out,
+#' and the scale is by default that of each term.
 #'
 #' @section Errors:
 #' `scoria_error_model_table`, where `fit` is neither; `scoria_error_prior_scale`;
-#' `scoria_error_argument`.
+#' `scoria_error_other_data`, where `x` is not what `fit` was fitted to;
+#' `scoria_error_family`, where that has no likelihood; `scoria_error_argument`;
+#' and of reading `x` those of [fit_screen()].
 #'
 #' @references
 #' Zhu, Ibrahim and Love (2019) *Bioinformatics* 35:2084. Stephens (2017)
@@ -92,7 +105,8 @@
 #'   fit <- fit_screen(screen, "perturbation", control = "control")
 #'   shrunken <- shrink_effects(fit)
 #'   shrunken[order(shrunken$s_value), ]
-#'   shrink_effects(coefficient_table(fit, gene = "gene_007"), prior_scale = 0.2)
+#'   shrink_effects(fit["gene_007", ], method = "full", x = screen)
+#'   shrink_effects(coefficient_table(fit), prior = "normal", prior_scale = 0.2)
 #' }
 #' @export
 shrink_effects <- function(fit, ...) UseMethod("shrink_effects")
@@ -103,28 +117,36 @@ shrink_effects.ScreenFit <- function(
     fit, prior = c("apeglm", "normal"), method = c("stats", "full"),
     estimate = c("mode", "mean"), prior_scale = NULL,
     scale_over = c("all", "perturbation"), x = NULL, threads = NULL, ...,
-    adjust_over = c("perturbation", "all"),
+    adjust_over = c("perturbation", "all"), memory_limit = NULL,
     progress = rlang::is_interactive()) {
   method <- first_choice(method, c("stats", "full"))
   scale_over <- first_choice(scale_over, c("all", "perturbation"))
   adjust_over <- first_choice(adjust_over, c("perturbation", "all"))
   check_flag(progress, "progress", rlang::current_env())
   options <- shrink_options(prior, estimate, threads)
-  check_no_dots(..., of = "shrink_effects.ScreenFit")
-  store <- fit$store
-  table <- coefficient_table(fit, adjust_over = adjust_over)
-  group <- match(table$perturbation, fit$perturbations$perturbation)
-  scales <- if (!is.null(prior_scale)) {
-    given_scales(prior_scale, fit$perturbations$perturbation, "perturbation")
+  options$memory_limit <- parse_memory(memory_limit)
+  data <- if (method == "full") {
+    shrink_data(fit, x, ..., threads = options$threads)
   } else {
-    ids <- pair_ids(store)
-    found <- prior_scales(
-      read_pairs_of(store, "estimate", ids), read_pairs_of(store, "std_err", ids),
-      perturbation_of_pair(store, ids), store$n_perturbations, scale_over, options
-    )
-    found[fit$shown$perturbations]
+    check_no_dots(..., of = "shrink_effects.ScreenFit")
   }
-  shrunken <- shrink_rows(table, group, scales, options, progress)
+  store <- fit$store
+  scales <- if (is.null(prior_scale)) {
+    screen_scales(store, scale_over, options)
+  } else {
+    given <- given_scales(prior_scale, colnames(fit), "perturbation")
+    replace(rep(NA_real_, store$n_perturbations), fit$shown$perturbations, given)
+  }
+  ids <- pair_ids(store, fit$shown$genes, fit$shown$perturbations)
+  table <- pair_table(fit, ids, adjusted_p(store, ids, "BH", adjust_over))
+  group <- perturbation_of_pair(store, ids)
+  shrunken <- if (method == "full") {
+    refit_rows(
+      table, gene_of_pair(store, ids), group, scales, data, options, progress
+    )
+  } else {
+    shrink_rows(table, group, scales, options, progress)
+  }
   shrunken_table(table, shrunken, group, scales, adjust_over)
 }
 
@@ -196,6 +218,15 @@ abort_coefficients <- function(fit, call) {
        perturbation} (or {.field term}) some are lacking."
     }
   ), c("model_table", "argument"), call)
+}
+
+# One scale a perturbation of the whole screen.
+screen_scales <- function(store, over, options) {
+  ids <- pair_ids(store)
+  prior_scales(
+    read_pairs_of(store, "estimate", ids), read_pairs_of(store, "std_err", ids),
+    perturbation_of_pair(store, ids), store$n_perturbations, over, options
+  )
 }
 
 # One scale a group, from the estimates: the root of the variance that they have

@@ -1,9 +1,17 @@
-//! Shrinkage of estimates, for `shrink_effects()`.
+//! Shrinkage of effects, for `shrink_effects()`.
 
+use crate::column::column;
+use crate::counts::Held;
+use crate::fit_screen::{read_pairs, read_reference};
 use crate::guard::{listen, report};
 use crate::input::Named;
 use extendr_api::prelude::*;
-use scoria_core::engine::shrink::{Centre, Prior, Shrunken, prior_variances, shrink_estimates};
+use scoria_core::design::Membership;
+use scoria_core::engine::screen::Comparison;
+use scoria_core::engine::shrink::{
+    Centre, CountOptions, CountPairs, Prior, Shrunken, prior_variances, shrink_counts,
+    shrink_estimates,
+};
 use scoria_core::{Monitor, Result, pool};
 
 /// Groups are counted from zero.
@@ -48,6 +56,44 @@ fn rust_shrink_estimates(
     })
 }
 
+/// `screen`: as for `rust_fit_screen()`, with the pairs' estimates and thetas.
+/// @noRd
+#[extendr]
+fn rust_shrink_counts(counts: Robj, screen: List, options: List, progress: Function) -> Robj {
+    report(|| {
+        let (screen, named) = (Named::of(screen), Named::of(options));
+        let (priors, centre) = (read_priors(&named)?, read_centre(&named)?);
+        let memory_limit = named.number_or_none("memory_limit")?.map(|limit| limit as usize);
+        let options = CountOptions { priors: &priors, centre, memory_limit };
+        let pool = pool(named.whole("threads")?)?;
+        let held = Held::of(&counts)?;
+        let opened = held.counts()?.open()?;
+        let (design, offset) = (screen.doubles("design")?, screen.doubles("offset")?);
+        let offsets = screen.integers("perturbation_p")?;
+        let membership =
+            Membership::new(offsets, screen.integers("perturbation_i")?, offset.len())?;
+        let reference = read_reference(&screen)?;
+        let Some((offsets, perturbations)) = read_pairs(&screen)? else {
+            return Err(Named::wrong("pair_p", "a double vector"));
+        };
+        let pairs = CountPairs {
+            offsets: &offsets,
+            perturbations: &perturbations,
+            estimates: screen.doubles("estimate")?,
+            thetas: screen.doubles("theta")?,
+            means: screen.doubles("mean")?,
+        };
+        let compare = || Comparison::new(design, offset, &membership, &reference, None);
+        let comparison = pool.install(compare)?;
+        let monitor = Monitor::new();
+        let shrunken = listen(Some(&progress), &monitor, || {
+            opened
+                .with(&pool, |source| shrink_counts(source, &comparison, pairs, &options, &monitor))
+        })?;
+        Ok(as_list(shrunken))
+    })
+}
+
 fn read_priors(options: &Named) -> Result<Vec<Prior>> {
     let prior = match options.text("prior")? {
         "apeglm" => Prior::Cauchy,
@@ -70,7 +116,6 @@ fn as_groups(groups: &[i32]) -> &[u32] {
 }
 
 fn as_list(shrunken: Shrunken) -> List {
-    use crate::column::column;
     list!(
         estimate = column(shrunken.estimate),
         std_err = column(shrunken.std_err),
@@ -82,4 +127,5 @@ extendr_module! {
     mod shrink;
     fn rust_prior_variances;
     fn rust_shrink_estimates;
+    fn rust_shrink_counts;
 }

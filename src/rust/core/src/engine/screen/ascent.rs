@@ -47,6 +47,16 @@ pub struct GeneLikelihood<'a> {
     pub with_likelihood: bool,
     /// Standard errors that an estimate may be off.
     pub tolerance: f64,
+    /// Of a normal prior of the basis's coefficients; zero for none.
+    pub precision: f64,
+}
+
+impl GeneLikelihood<'_> {
+    fn expand(&self, centre: Vec<f64>, order: Order) -> Expansion {
+        let blocks = self.comparison.base().blocks();
+        Expansion::at(centre, self.alpha, blocks, self.counts, order, self.with_meat)
+            .with_prior(self.precision)
+    }
 }
 
 /// What becomes of the perturbation's effect c.
@@ -54,8 +64,8 @@ pub struct GeneLikelihood<'a> {
 pub enum Effect {
     /// It is to be estimated, from this start.
     Free(f64),
-    /// It is zero: the null model of all cells compared.
-    Zero,
+    /// It is given: at zero, the null model of all cells compared.
+    Fixed(f64),
     /// It goes to minus infinity: perturbed cells have no counts.
     Vanishing,
 }
@@ -167,20 +177,41 @@ pub fn climb(
 ) -> Option<Peak> {
     let p = gene.expansion.centre.len();
     let free = matches!(effect, Effect::Free(_));
-    let (start, factor) = match effect {
-        Effect::Free(start) => (start, start.exp()),
-        Effect::Zero => (0.0, 1.0),
-        Effect::Vanishing => (f64::NEG_INFINITY, 0.0),
+    let start = match effect {
+        Effect::Free(start) | Effect::Fixed(start) => start,
+        Effect::Vanishing => f64::NEG_INFINITY,
     };
-    let mut peak = Peak {
+    let peak = Peak {
         refreshed: None,
         delta: vec![0.0; p],
         effect: start,
-        factor,
+        factor: start.exp(),
         bound: 0.0,
         passes: 0,
         refreshes: 0,
     };
+    climb_on(gene, perturbed, free, peak, room)
+}
+
+/// Climbs from where another ascent ended to the optimum at another effect.
+pub fn climb_from(
+    gene: &GeneLikelihood<'_>,
+    perturbed: &Perturbed<'_>,
+    start: Peak,
+    effect: f64,
+    room: &mut Room,
+) -> Option<Peak> {
+    let peak = Peak { effect, factor: effect.exp(), refreshes: 0, ..start };
+    climb_on(gene, perturbed, false, peak, room)
+}
+
+fn climb_on(
+    gene: &GeneLikelihood<'_>,
+    perturbed: &Perturbed<'_>,
+    free: bool,
+    mut peak: Peak,
+    room: &mut Room,
+) -> Option<Peak> {
     for _ in 0..STEPS {
         let left = step(gene, perturbed, free, &mut peak, room)?;
         let far = gene.comparison.largest_change(&peak.delta);
@@ -204,9 +235,7 @@ pub fn climb(
         let order = if near { Order::Second } else { Order::Fourth };
         room.place(peak.expansion(gene), &peak.delta);
         let centre = room.coefficients.clone();
-        let blocks = gene.comparison.base().blocks();
-        let anew = Expansion::at(centre, gene.alpha, blocks, gene.counts, order, gene.with_meat);
-        peak.refreshed = Some(anew);
+        peak.refreshed = Some(gene.expand(centre, order));
         peak.delta.fill(0.0);
         peak.refreshes += 1;
     }

@@ -5,7 +5,9 @@
 //! 1. `scale`: the prior's scale, from estimates and standard errors
 //!    ([`prior_variance`]);
 //! 2. `normal_likelihood`: the posterior where an estimate stands for the counts,
-//!    normal about it with its standard error ([`shrink_estimates`]).
+//!    normal about it with its standard error ([`shrink_estimates`]);
+//! 3. `profile_posterior`, `counts`: the posterior with the likelihood of the counts
+//!    themselves ([`shrink_counts`]).
 //!
 //! A posterior may have two modes, one next to zero and one next to the estimate:
 //! the one that is reported is the higher. How probable it is that an effect has
@@ -16,7 +18,10 @@ mod prior;
 mod quadrature;
 mod scale;
 mod normal_likelihood;
+mod profile_posterior;
+mod counts;
 
+pub use counts::{CountOptions, CountPairs, shrink_counts};
 pub use normal_likelihood::posterior;
 pub use prior::{Centre, Posterior, Prior};
 pub use scale::{prior_variance, prior_variances};
@@ -34,6 +39,16 @@ pub struct Shrunken {
     pub std_err: Vec<f64>,
     /// Posterior probability that the effect has not the sign of `estimate`.
     pub lfsr: Vec<f64>,
+}
+
+impl Shrunken {
+    fn extend(&mut self, rows: impl Iterator<Item = [f64; 3]>) {
+        for [estimate, std_err, lfsr] in rows {
+            self.estimate.push(estimate);
+            self.std_err.push(std_err);
+            self.lfsr.push(lfsr);
+        }
+    }
 }
 
 /// Shrinks each estimate with the prior of its group, with the threads of the
@@ -65,11 +80,7 @@ pub fn shrink_estimates(
     let starts: Vec<usize> = (0..n).step_by(AT_ONCE).collect();
     let parts: Result<Vec<Vec<[f64; 3]>>> = starts.into_par_iter().map(part).collect();
     let mut shrunken = Shrunken::default();
-    for [estimate, std_err, lfsr] in parts?.into_iter().flatten() {
-        shrunken.estimate.push(estimate);
-        shrunken.std_err.push(std_err);
-        shrunken.lfsr.push(lfsr);
-    }
+    shrunken.extend(parts?.into_iter().flatten());
     Ok(shrunken)
 }
 

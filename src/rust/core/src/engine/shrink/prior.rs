@@ -1,3 +1,6 @@
+use libm::erfc;
+use std::f64::consts::{FRAC_1_SQRT_2, FRAC_PI_2};
+
 /// What effects are taken to be before the data are seen; centred at zero. The
 /// number is the scale: of the Cauchy distribution half the distance between its
 /// quartiles, of the normal its standard deviation.
@@ -42,6 +45,14 @@ impl Prior {
                 2.0 * (1.0 - square) / (1.0 + square).powi(2) / scale / scale
             }
             Prior::Normal(_) => 1.0 / scale / scale,
+        }
+    }
+
+    /// The integral of the density, over that at zero, beyond a positive effect.
+    pub fn tail(self, effect: f64) -> f64 {
+        match self {
+            Prior::Cauchy(scale) => scale * (scale / effect).atan(),
+            Prior::Normal(scale) => scale * FRAC_PI_2.sqrt() * erfc(effect / scale * FRAC_1_SQRT_2),
         }
     }
 }
