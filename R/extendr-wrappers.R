@@ -94,6 +94,10 @@ rust_prior_variances <- function(estimate, std_err, group, n_groups, threads) .C
 #' @noRd
 rust_shrink_estimates <- function(estimate, std_err, group, options, progress) .Call(wrap__rust_shrink_estimates, estimate, std_err, group, options, progress)
 
+#' `screen`: as for `rust_fit_screen()`, with the pairs' estimates and thetas.
+#' @noRd
+rust_shrink_counts <- function(counts, screen, options, progress) .Call(wrap__rust_shrink_counts, counts, screen, options, progress)
+
 #' @noRd
 rust_simulate_counts <- function(options, threads, progress) .Call(wrap__rust_simulate_counts, options, threads, progress)
 # nolint end

@@ -354,3 +354,32 @@ fn other_data_are_told() {
     assert!(matches!(shrink(&means), Err(Error::OtherData { gene: 2, .. })));
     assert!(matches!(shrink(&means[..1]), Err(Error::Shape { .. })));
 }
+
+#[test]
+fn counts_in_few_cells_leave_no_pair_without_a_posterior() {
+    // Gene g has counts in the cells of one perturbation, or in the control cells.
+    let mut screen = Screen::new(140, &[0.5, 4.0, 30.0, 0.5, 4.0, 30.0, 200.0], [0.0; 3], true);
+    let controls = screen.controls();
+    for (g, counts) in screen.counts.iter_mut().enumerate() {
+        let kept = if g % 4 < 3 { &screen.perturbed[g % 4] } else { &controls };
+        for (cell, y) in counts.iter_mut().enumerate() {
+            *y *= f64::from(kept.contains(&(cell as u32)));
+        }
+    }
+    let perturbed = (0..140).filter(|cell| !controls.contains(cell)).collect();
+    for reference in
+        [Reference::Cells(controls.clone()), Reference::Complement, Reference::Cells(perturbed)]
+    {
+        for theta in [0.02, 1.0, 50.0] {
+            let request = Request {
+                prior: Prior::Cauchy(0.3),
+                centre: Centre::Mode,
+                theta,
+                means: &[f64::NAN; 7],
+            };
+            let got = screen.shrink_with(&reference, &request, &Monitor::new()).unwrap();
+            let lost: Vec<usize> = (0..21).filter(|&at| got.estimate[at].is_nan()).collect();
+            assert!(lost.is_empty(), "{reference:?} {theta}: {lost:?}");
+        }
+    }
+}

@@ -21,6 +21,9 @@ use crate::source::GeneCounts;
 /// apeglm's `prior.no.shrink.scale`, as a precision.
 const PRECISION: f64 = 1.0 / (15.0 * 15.0);
 const TOLERANCE: f64 = 1e-7;
+/// Of one ascent: there is no other way, and it may be long where the reference has
+/// no counts.
+const EXPANSIONS: usize = 100;
 const STEPS: usize = 100;
 const CONVERGED: f64 = 1e-7;
 
@@ -105,6 +108,7 @@ impl<'a> GeneProfile<'a> {
             with_meat: false,
             with_likelihood: true,
             tolerance: TOLERANCE,
+            expansions: EXPANSIONS,
             precision: PRECISION,
         };
         let perturbed = Perturbed { number: perturbation, members, inside, outside };
