@@ -127,7 +127,9 @@ refit_rows <- function(table, gene, group, scales, data, options, progress,
     progress_bar("Shrinking effects", n_genes, progress)
   )
   value <- rust_value(value, call)
-  lost <- sum(is.nan(value$lfsr))
+  # Of separated pairs there is no mean.
+  hoped <- options$estimate == "mode" | table$status[rows] == "ok"
+  lost <- sum(is.nan(value$lfsr) & hoped)
   if (lost > 0) {
     cli::cli_inform("{lost} of {length(rows)} pairs have no posterior.")
   }

@@ -49,9 +49,11 @@ test_that("estimates are shrunken as crispyx does, but to the higher mode", {
     off <- abs(ours$estimate - theirs$estimate) / ours$std_err
     pair <- paste(ours$gene_id, ours$perturbation)
     differs <- pair %in% lower[[name]]
-    expect_lt(max(off[!differs], na.rm = TRUE), 1e-4)
+    # It knows the square of a scale of its own to 1e-6, and some are small.
+    near <- if (over == "all") 1e-7 else 1e-3
+    expect_lt(max(off[!differs], na.rm = TRUE), near)
     same <- !differs & !is.na(off)
-    expect_equal(ours$std_err[same], theirs$std_err[same], tolerance = 1e-4)
+    expect_lt(max(abs(ours$std_err / theirs$std_err - 1)[same]), near)
     height <- function(b) {
       with(theirs$table, log_posterior(b, estimate, std_err, ours$prior_scale))
     }
@@ -207,9 +209,14 @@ test_that("what cannot be shrunken is said", {
 
 small_screen <- function() {
   skip_if_not_installed("SingleCellExperiment")
-  simulate_screen(
+  screen <- simulate_screen(
     n_cells = 400, n_genes = 15, n_perturbations = 4, mean_range = c(0.05, 5)
   )
+  # Some pairs are separated.
+  counts <- SummarizedExperiment::assay(screen, "counts")
+  counts[c(2, 9), screen$perturbation == "perturb_002"] <- 0
+  SummarizedExperiment::assay(screen, "counts") <- counts
+  screen
 }
 
 test_that("likelihoods of counts shrink all fitted pairs, separated ones too", {
@@ -220,7 +227,7 @@ test_that("likelihoods of counts shrink all fitted pairs, separated ones too", {
   separated <- ours$status == "separated"
   expect_gt(sum(separated), 0)
   expect_true(all(sign(ours$estimate[separated]) == sign(ours$estimate_mle[separated])))
-  expect_true(all(ours$lfsr[!is.na(ours$lfsr)] <= 0.5))
+  expect_true(all(ours$lfsr[!is.na(ours$lfsr)] < 0.6))
   # Where there are many counts, a normal likelihood is as good.
   stats <- shrink_effects(fit)
   many <- which(ours$mean > 2 & ours$n_cells > 50 & ours$status == "ok")
@@ -294,7 +301,7 @@ test_that("other data than the fit's are told", {
   other(screen[15:1, ])
   other(screen[-1, ])
   other(screen[, -1])
-  other(screen, perturbation = "prep_batch")
+  other(screen, perturbation = rev(screen$perturbation))
   changed <- screen
   SummarizedExperiment::assay(changed, "counts")[3, ] <-
     2 * SummarizedExperiment::assay(screen, "counts")[3, ]
@@ -315,35 +322,99 @@ test_that("other data than the fit's are told", {
   )
 })
 
-# The posterior's mode by the counts, at given dispersions, size factors and scale:
-# one row of `table` a pair.
-modes_at <- function(alpha, size_factors, scale) {
-  path <- shared_data("tiny.h5ad")
-  fit <- suppressMessages(fit_screen(path, "perturbation", control = "control"))
-  data <- suppressMessages(shrink_data(fit, path, threads = 1L))
-  data$screen$offset <- log(size_factors)
-  data$means[] <- NaN
-  table <- coefficient_table(fit)
-  gene <- match(table$gene_id, fit$genes$gene_id)
-  group <- match(table$perturbation, fit$perturbations$perturbation)
-  table$theta <- 1 / alpha[gene]
-  table$status <- "ok"
-  ours <- refit_rows(
-    table, gene, group, rep(scale, 10), data, shrink_options("apeglm", "mode", 1), FALSE
+# Genes x cells.
+tiny_matrix <- function() {
+  skip_if_not_installed("rhdf5")
+  read <- function(name) rhdf5::h5read(shared_data("tiny.h5ad"), name)
+  counts <- Matrix::sparseMatrix(
+    i = as.integer(read("X/indices")), p = as.integer(read("X/indptr")),
+    x = as.double(read("X/data")), dims = c(200, 2000), index1 = FALSE
   )
-  table$shrunken <- ours$estimate
-  table$sd <- ours$std_err
-  # Minus the log posterior of a row, at an effect, at the best intercept.
-  list(table = table, loss = function(row, effect) {
-    own <- data$screen$perturbation_p[group[row] + 0:1]
-    perturbed <- data$screen$perturbation_i[seq(own[1] + 1, own[2])] + 1L
-    cells <- c(data$screen$reference_cells + 1L, perturbed)
-    has <- cells %in% perturbed
-    y <- data$y(gene[row])[cells]
-    stats::optimize(function(b) {
-      mu <- size_factors[cells] * exp(b + has * effect)
-      -sum(stats::dnbinom(y, size = table$theta[row], mu = mu, log = TRUE)) +
-        b^2 / (2 * 15^2) + log1p((effect / scale)^2)
-    }, c(-20, 10), tol = 1e-9)$objective
-  }, data = data)
+  genes <- utils::read.csv(shared_data("tiny", "genes.csv"))
+  cells <- utils::read.csv(shared_data("tiny", "cells.csv"))
+  dimnames(counts) <- list(genes$gene, cells$cell)
+  counts
 }
+
+# Modes of the posterior of all pairs, at given dispersions (named by gene), size
+# factors and scale; and how much higher than another place they are.
+modes_at <- function(counts, cells, alpha, size_factors, scale) {
+  cells$Size_Factor <- size_factors
+  rownames(cells) <- cells$cell
+  fit <- fit_screen(counts, cells$perturbation, cell_metadata = cells, control = "control")
+  # The engine takes theta from the fit.
+  fit$genes$theta <- 1 / unname(alpha[fit$genes$gene_id])
+  ours <- shrink_effects(
+    fit, method = "full", x = counts, prior_scale = scale,
+    perturbation = cells$perturbation, cell_metadata = cells
+  )
+  list(table = ours, gain = function(row, effect) {
+    used <- cells$perturbation %in% c("control", ours$perturbation[row])
+    has <- cells$perturbation[used] != "control"
+    y <- counts[ours$gene_id[row], used]
+    loss <- function(effect) {
+      stats::optimize(function(b) {
+        mu <- size_factors[used] * exp(b + has * effect)
+        -sum(stats::dnbinom(y, size = ours$theta[row], mu = mu, log = TRUE)) +
+          b^2 / (2 * 15^2) + log1p((effect / scale)^2)
+      }, c(-20, 10), tol = 1e-10)$objective
+    }
+    loss(effect) - loss(ours$estimate[row])
+  })
+}
+
+test_that("crispyx has the same modes by the counts", {
+  theirs <- crispyx_shrunken("shrink_full")
+  counts <- tiny_matrix()
+  cells <- utils::read.csv(shared_data("tiny", "cells.csv"))
+  path <- shared_data("oracle", "crispyx", "crispyx_tiny", "nb_default.uns_size_factors.txt")
+  alpha <- stats::setNames(theirs$alpha$dispersion, theirs$alpha$gene)
+  at <- modes_at(counts, cells, alpha, as.double(readLines(path)), crispyx_scale)
+  row <- match(
+    paste(at$table$gene_id, at$table$perturbation),
+    paste(theirs$table$gene_id, theirs$table$perturbation)
+  )
+  # Some it does not shrink: those whose dispersion is below 0.01 and whose estimate
+  # is below 1, the latter as it was with its floor of means.
+  idle <- alpha[at$table$gene_id] < 0.01
+  compared <- which(!idle & !is.na(at$table$estimate) & !is.na(theirs$estimate[row]))
+  expect_gt(length(compared), 1700)
+  off <- abs(at$table$estimate - theirs$estimate[row]) / at$table$std_err
+  expect_lt(stats::median(off[compared]), 1e-5)
+  same <- compared[off[compared] < 5e-3]
+  expect_length(setdiff(compared, same), 4)
+  expect_lt(stats::median(abs(at$table$std_err / theirs$std_err[row] - 1)[same]), 1e-3)
+  # Where it stops elsewhere, that is lower.
+  for (row_at in compared[off[compared] > 1e-3]) {
+    expect_gt(at$gain(row_at, theirs$estimate[row][row_at]), 0)
+  }
+  for (row_at in setdiff(compared, same)) {
+    expect_gt(at$gain(row_at, theirs$estimate[row][row_at]), 0.1)
+  }
+})
+
+test_that("PyDESeq2 has the same modes by the counts", {
+  path <- function(name) shared_data("oracle", "pydeseq2", "pydeseq2_tiny", name)
+  theirs <- utils::read.csv(path("poscounts.csv"))
+  counts <- tiny_matrix()
+  cells <- utils::read.csv(shared_data("tiny", "cells.csv"))
+  used <- cells$perturbation %in% c("control", "P0000")
+  scale <- shrink_effects(data.frame(
+    gene_id = theirs$gene, perturbation = "P0000",
+    estimate = theirs$log2FoldChange * log(2), std_err = theirs$lfcSE * log(2)
+  ))$prior_scale[1]
+  at <- modes_at(
+    counts[, used], cells[used, ], stats::setNames(theirs$dispersions, theirs$gene),
+    as.double(readLines(path("poscounts.size_factors.txt"))), scale
+  )
+  row <- match(at$table$gene_id, theirs$gene)
+  estimate <- theirs$lfc_shrunk[row] * log(2)
+  compared <- which(!is.na(at$table$estimate) & !is.na(estimate))
+  expect_gt(length(compared), 190)
+  off <- abs(at$table$estimate - estimate) / at$table$std_err
+  # It stops at the lower of two modes once.
+  lower <- "G00072"
+  differs <- at$table$gene_id[compared] %in% lower
+  expect_lt(max(off[compared][!differs]), 1e-3)
+  expect_gt(at$gain(compared[differs], estimate[compared][differs]), 0.3)
+})

@@ -131,7 +131,7 @@ impl Cauchy {
             for _ in 0..NEWTON_STEPS {
                 let slope = (3.0 * b - 2.0 * m) * b + (k2 + 2.0);
                 let next = (b - cubic(b) / slope).clamp(0.0, m);
-                if !((next - b).abs() > f64::EPSILON * b) {
+                if (next - b).abs() <= f64::EPSILON * b {
                     break;
                 }
                 b = next;

@@ -205,7 +205,7 @@ fn find_mode(
         let information = seen.information + prior.information(seen.effect);
         let step = (seen.slope + prior.slope(seen.effect)) / information;
         // A mode is known to lie here; where it is so flat, it is known no better.
-        if !(information > 0.0) || !(step.abs() * information.sqrt() > CONVERGED) {
+        if information <= 0.0 || step.abs() * information.sqrt() <= CONVERGED {
             break;
         }
         seen = look(seen.effect + step.clamp(-1.0, 1.0))?;
