@@ -104,6 +104,18 @@ rust_mash <- function(options, progress) .Call(wrap__rust_mash, options, progres
 #' @noRd
 rust_deconvolve <- function(options, progress) .Call(wrap__rust_deconvolve, options, progress)
 
+#' Groups are counted from zero.
+#' @noRd
+rust_prior_variances <- function(estimate, std_err, group, n_groups, threads) .Call(wrap__rust_prior_variances, estimate, std_err, group, n_groups, threads)
+
+#' Each group has its scale in `options`.
+#' @noRd
+rust_shrink_estimates <- function(estimate, std_err, group, options, progress) .Call(wrap__rust_shrink_estimates, estimate, std_err, group, options, progress)
+
+#' `screen`: as for `rust_fit_screen()`, with the pairs' estimates and thetas.
+#' @noRd
+rust_shrink_counts <- function(counts, screen, options, progress) .Call(wrap__rust_shrink_counts, counts, screen, options, progress)
+
 #' @noRd
 rust_simulate_counts <- function(options, threads, progress) .Call(wrap__rust_simulate_counts, options, threads, progress)
 # nolint end

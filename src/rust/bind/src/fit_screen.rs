@@ -33,10 +33,7 @@ fn rust_fit_screen(counts: Robj, screen: List, options: List, progress: Function
         let offsets = screen.integers("perturbation_p")?;
         let membership =
             Membership::new(offsets, screen.integers("perturbation_i")?, offset.len())?;
-        let reference = match screen.integers_or_none("reference_cells")? {
-            None => Reference::Complement,
-            Some(cells) => Reference::Cells(cells.iter().map(|&cell| cell as u32).collect()),
-        };
+        let reference = read_reference(&screen)?;
         let listed = read_pairs(&screen)?;
         let pairs = match &listed {
             None => Pairs::All,
@@ -230,8 +227,15 @@ fn read_options(named: &Named) -> Result<Options> {
     })
 }
 
+pub fn read_reference(screen: &Named) -> Result<Reference> {
+    Ok(match screen.integers_or_none("reference_cells")? {
+        None => Reference::Complement,
+        Some(cells) => Reference::Cells(cells.iter().map(|&cell| cell as u32).collect()),
+    })
+}
+
 /// Where each gene's pairs begin and end, and each pair's perturbation.
-fn read_pairs(screen: &Named) -> Result<Option<(Vec<usize>, Vec<u32>)>> {
+pub fn read_pairs(screen: &Named) -> Result<Option<(Vec<usize>, Vec<u32>)>> {
     let Some(offsets) = screen.doubles_or_none("pair_p")? else { return Ok(None) };
     let offsets = offsets.iter().map(|&offset| offset as usize).collect();
     let perturbations = screen.integers("pair_i")?.iter().map(|&k| k as u32).collect();

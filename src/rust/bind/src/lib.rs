@@ -11,6 +11,7 @@ mod h5ad_result;
 mod dispersions;
 mod files;
 mod test_groups;
+mod shrink;
 mod ash;
 mod mash;
 mod simulate;
@@ -25,6 +26,7 @@ extendr_module! {
     use dispersions;
     use files;
     use test_groups;
+    use shrink;
     use ash;
     use mash;
     use simulate;

@@ -28,6 +28,11 @@ pub enum Error {
     NotLogarithms,
     #[error("no gene has a dispersion above {least}: there is nothing to fit a trend to")]
     NoDispersion { least: f64 },
+    #[error(
+        "the mean count of gene {gene} (counted from 1) in the reference cells is {mean}, and was \
+         {expected} in the data of the fit"
+    )]
+    OtherData { gene: usize, mean: f64, expected: f64 },
     #[error("could not start {0} threads")]
     Threads(usize),
     #[error("can't read {path:?}: {reason}")]
@@ -62,6 +67,7 @@ impl Error {
             Error::Memory { .. } => "memory_limit",
             Error::NotLogarithms => "scale",
             Error::NoDispersion { .. } => "dispersions",
+            Error::OtherData { .. } => "other_data",
             Error::Threads(_) => "threads",
             Error::InputFile { .. } => "input_file",
             Error::InputData { .. } => "input_data",

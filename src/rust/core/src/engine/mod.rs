@@ -4,6 +4,7 @@ pub mod glm;
 pub mod dispersion;
 pub mod screen;
 pub mod rank;
+pub mod shrink;
 pub mod mixture;
 pub mod ash;
 pub mod mash;

@@ -28,9 +28,11 @@ const LIKELIHOOD_TOLERANCE: f64 = 4e-7;
 /// an expansion is not followed.
 const SHORT: f64 = 0.5;
 const FAR: f64 = 0.25;
-/// Steps before an ascent is given up; and expansions.
-const STEPS: usize = 40;
-const EXPANSIONS: usize = 12;
+/// Before the ascent of a fit is given up, for there is another way.
+pub const FIT_EXPANSIONS: usize = 12;
+/// Steps that an ascent may take, and more of them for each expansion.
+const STEPS: usize = 4;
+const MORE_STEPS: usize = 3;
 /// No estimate is larger.
 const ENDLESS: f64 = 40.0;
 
@@ -47,6 +49,18 @@ pub struct GeneLikelihood<'a> {
     pub with_likelihood: bool,
     /// Standard errors that an estimate may be off.
     pub tolerance: f64,
+    /// Before an ascent is given up.
+    pub expansions: usize,
+    /// Of a normal prior of the basis's coefficients; zero for none.
+    pub precision: f64,
+}
+
+impl GeneLikelihood<'_> {
+    fn expand(&self, centre: Vec<f64>, order: Order) -> Expansion {
+        let blocks = self.comparison.base().blocks();
+        Expansion::at(centre, self.alpha, blocks, self.counts, order, self.with_meat)
+            .with_prior(self.precision)
+    }
 }
 
 /// What becomes of the perturbation's effect c.
@@ -54,8 +68,8 @@ pub struct GeneLikelihood<'a> {
 pub enum Effect {
     /// It is to be estimated, from this start.
     Free(f64),
-    /// It is zero: the null model of all cells compared.
-    Zero,
+    /// It is given: at zero, the null model of all cells compared.
+    Fixed(f64),
     /// It goes to minus infinity: perturbed cells have no counts.
     Vanishing,
 }
@@ -75,6 +89,10 @@ pub struct Peak {
 }
 
 impl Peak {
+    fn is_off_centre(&self) -> bool {
+        self.delta.iter().any(|d| *d != 0.0)
+    }
+
     pub fn expansion<'b>(&'b self, gene: &'b GeneLikelihood<'_>) -> &'b Expansion {
         self.refreshed.as_ref().unwrap_or(gene.expansion)
     }
@@ -167,22 +185,50 @@ pub fn climb(
 ) -> Option<Peak> {
     let p = gene.expansion.centre.len();
     let free = matches!(effect, Effect::Free(_));
-    let (start, factor) = match effect {
-        Effect::Free(start) => (start, start.exp()),
-        Effect::Zero => (0.0, 1.0),
-        Effect::Vanishing => (f64::NEG_INFINITY, 0.0),
+    let start = match effect {
+        Effect::Free(start) | Effect::Fixed(start) => start,
+        Effect::Vanishing => f64::NEG_INFINITY,
     };
-    let mut peak = Peak {
+    let peak = Peak {
         refreshed: None,
         delta: vec![0.0; p],
         effect: start,
-        factor,
+        factor: start.exp(),
         bound: 0.0,
         passes: 0,
         refreshes: 0,
     };
-    for _ in 0..STEPS {
-        let left = step(gene, perturbed, free, &mut peak, room)?;
+    climb_on(gene, perturbed, free, peak, room)
+}
+
+/// Climbs from where another ascent ended to the optimum at another effect.
+pub fn climb_from(
+    gene: &GeneLikelihood<'_>,
+    perturbed: &Perturbed<'_>,
+    start: Peak,
+    effect: f64,
+    room: &mut Room,
+) -> Option<Peak> {
+    let peak = Peak { effect, factor: effect.exp(), refreshes: 0, ..start };
+    climb_on(gene, perturbed, false, peak, room)
+}
+
+fn climb_on(
+    gene: &GeneLikelihood<'_>,
+    perturbed: &Perturbed<'_>,
+    free: bool,
+    mut peak: Peak,
+    room: &mut Room,
+) -> Option<Peak> {
+    for _ in 0..STEPS + MORE_STEPS * gene.expansions {
+        let left = match step(gene, perturbed, free, &mut peak, room) {
+            Ok(left) => left,
+            Err(Stop::Bent) if peak.is_off_centre() && peak.refreshes < gene.expansions => {
+                refresh(gene, &mut peak, Order::Fourth, room);
+                continue;
+            }
+            Err(_) => return None,
+        };
         let far = gene.comparison.largest_change(&peak.delta);
         if left > NEAR && far <= FAR {
             continue;
@@ -196,21 +242,33 @@ pub fn climb(
         if exact {
             continue;
         }
-        if peak.refreshes == EXPANSIONS {
+        if peak.refreshes == gene.expansions {
             return None;
         }
         // So near, nothing of third order is left but in squared residuals.
         let near = left <= NEAR && !gene.with_meat;
         let order = if near { Order::Second } else { Order::Fourth };
-        room.place(peak.expansion(gene), &peak.delta);
-        let centre = room.coefficients.clone();
-        let blocks = gene.comparison.base().blocks();
-        let anew = Expansion::at(centre, gene.alpha, blocks, gene.counts, order, gene.with_meat);
-        peak.refreshed = Some(anew);
-        peak.delta.fill(0.0);
-        peak.refreshes += 1;
+        refresh(gene, &mut peak, order, room);
     }
     None
+}
+
+/// Expands the likelihood of the reference cells anew, about where the ascent is.
+fn refresh(gene: &GeneLikelihood<'_>, peak: &mut Peak, order: Order, room: &mut Room) {
+    room.place(peak.expansion(gene), &peak.delta);
+    let centre = room.coefficients.clone();
+    peak.refreshed = Some(gene.expand(centre, order));
+    peak.delta.fill(0.0);
+    peak.refreshes += 1;
+}
+
+/// Why there is no step.
+enum Stop {
+    /// The information is not positive definite: where most of it is that of the
+    /// perturbed cells, what the polynomial leaves out may outweigh the rest.
+    Bent,
+    /// Nothing is to be found here.
+    Lost,
 }
 
 /// Takes one step; returns how many standard errors from the optimum it may end.
@@ -220,7 +278,7 @@ fn step(
     free: bool,
     peak: &mut Peak,
     room: &mut Room,
-) -> Option<f64> {
+) -> Result<f64, Stop> {
     let p = peak.delta.len();
     let expansion = peak.refreshed.as_ref().unwrap_or(gene.expansion);
     room.place(expansion, &peak.delta);
@@ -240,7 +298,7 @@ fn step(
         room.gradient.push(room.sums.effect_score);
     }
     if !factor(&mut room.triangle, room.gradient.len()) {
-        return None;
+        return Err(Stop::Bent);
     }
     room.step.clear();
     room.step.extend_from_slice(&room.gradient);
@@ -257,7 +315,7 @@ fn step(
     }
     let sound = decrement.is_finite() && (!free || peak.effect.abs() < ENDLESS);
     let left = if share == 1.0 { decrement * change } else { f64::INFINITY };
-    sound.then_some(left)
+    if sound { Ok(left) } else { Err(Stop::Lost) }
 }
 
 /// What the polynomial can be wrong by.

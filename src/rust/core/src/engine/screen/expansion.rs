@@ -80,6 +80,17 @@ impl Expansion {
         }
     }
 
+    /// With the logarithm of a normal density of the coefficients, about zero and
+    /// with this precision, added: of second order, so nothing is left out of it.
+    pub fn with_prior(mut self, precision: f64) -> Self {
+        for (j, b) in self.centre.iter().enumerate() {
+            self.log_likelihood -= 0.5 * precision * b * b;
+            self.score[j] -= precision * b;
+            self.information[j * (j + 3) / 2] += precision;
+        }
+        self
+    }
+
     /// f(centre + delta) - f(centre).
     pub fn gain(&self, delta: &[f64]) -> f64 {
         let squares = squares(delta);

@@ -128,6 +128,8 @@ pub fn fit_row(
         with_meat,
         with_likelihood: options.test == Test::LikelihoodRatio,
         tolerance: options.tolerance,
+        expansions: ascent::FIT_EXPANSIONS,
+        precision: 0.0,
     };
     let gene = Gene {
         likelihood,

@@ -23,6 +23,7 @@ mod pair;
 mod two_groups;
 mod joint;
 mod gene;
+pub(super) mod profile;
 
 pub use calibrate::{BinnedResiduals, Population, Scratch, Tails, fit_membership};
 pub use comparison::{Comparison, Strata};

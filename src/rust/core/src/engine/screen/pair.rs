@@ -238,7 +238,7 @@ fn null_peak(
     fit: &mut PairFit,
     room: &mut Room,
 ) -> Option<Peak> {
-    let null = climb(&gene.likelihood, perturbed, Effect::Zero, room)?;
+    let null = climb(&gene.likelihood, perturbed, Effect::Fixed(0.0), room)?;
     fit.passes += null.passes;
     fit.refreshes += null.refreshes;
     Some(null)
