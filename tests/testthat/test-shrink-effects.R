@@ -266,6 +266,27 @@ test_that("likelihoods of counts shrink all fitted pairs, separated ones too", {
   }
 })
 
+test_that("shrunken effects are nearer to the truth, and their signs as right as said", {
+  skip_if_not_installed("SingleCellExperiment")
+  screen <- simulate_screen(
+    n_cells = 3000, n_genes = 150, n_perturbations = 15, control_fraction = 0.4,
+    mean_range = c(0.1, 20)
+  )
+  fit <- fit_screen(screen, "perturbation", control = "control", dispersion = "trend")
+  truth <- S4Vectors::metadata(screen)$truth
+  for (method in c("stats", "full")) {
+    ours <- shrink_effects(fit, method = method, x = screen)
+    pair <- function(x) paste(x$gene_id, x$perturbation)
+    effect <- truth$estimate[match(pair(ours), pair(truth))]
+    effect[is.na(effect)] <- 0
+    error <- function(estimate) sqrt(mean((estimate - effect)[ours$status == "ok"]^2))
+    expect_lt(error(ours$estimate), 0.7 * error(ours$estimate_mle))
+    found <- which(ours$s_value <= 0.05)
+    expect_gt(length(found), 50)
+    expect_lt(mean(ours$estimate[found] * effect[found] < 0), 0.05)
+  }
+})
+
 test_that("every kind of model is shrunken by its counts", {
   screen <- small_screen()
   x <- SummarizedExperiment::assay(screen, "counts")
