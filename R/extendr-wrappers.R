@@ -86,6 +86,18 @@ rust_collect_genes <- function(counts) .Call(wrap__rust_collect_genes, counts)
 #' @noRd
 rust_test_groups <- function(counts, group, options, progress) .Call(wrap__rust_test_groups, counts, group, options, progress)
 
+#' Groups are counted from zero.
+#' @noRd
+rust_prior_variances <- function(estimate, std_err, group, n_groups, threads) .Call(wrap__rust_prior_variances, estimate, std_err, group, n_groups, threads)
+
+#' Each group has its scale in `options`.
+#' @noRd
+rust_shrink_estimates <- function(estimate, std_err, group, options, progress) .Call(wrap__rust_shrink_estimates, estimate, std_err, group, options, progress)
+
+#' `screen`: as for `rust_fit_screen()`, with the pairs' estimates and thetas.
+#' @noRd
+rust_shrink_counts <- function(counts, screen, options, progress) .Call(wrap__rust_shrink_counts, counts, screen, options, progress)
+
 #' @noRd
 rust_scale_grid <- function(effects, errors, multiplier) .Call(wrap__rust_scale_grid, effects, errors, multiplier)
 
@@ -103,18 +115,6 @@ rust_mash <- function(options, progress) .Call(wrap__rust_mash, options, progres
 
 #' @noRd
 rust_deconvolve <- function(options, progress) .Call(wrap__rust_deconvolve, options, progress)
-
-#' Groups are counted from zero.
-#' @noRd
-rust_prior_variances <- function(estimate, std_err, group, n_groups, threads) .Call(wrap__rust_prior_variances, estimate, std_err, group, n_groups, threads)
-
-#' Each group has its scale in `options`.
-#' @noRd
-rust_shrink_estimates <- function(estimate, std_err, group, options, progress) .Call(wrap__rust_shrink_estimates, estimate, std_err, group, options, progress)
-
-#' `screen`: as for `rust_fit_screen()`, with the pairs' estimates and thetas.
-#' @noRd
-rust_shrink_counts <- function(counts, screen, options, progress) .Call(wrap__rust_shrink_counts, counts, screen, options, progress)
 
 #' @noRd
 rust_simulate_counts <- function(options, threads, progress) .Call(wrap__rust_simulate_counts, options, threads, progress)
