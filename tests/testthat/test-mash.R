@@ -143,9 +143,9 @@ test_that("one condition is what ash() makes of it, as in mashr's mash_1by1()", 
 effects <- local({
   shared <- rep(c(0, 1), c(60, 20)) * qnorm(ppoints(80))
   noise <- matrix(qnorm(((seq_len(240) * 37) %% 241) / 241), 80)
-  Bhat <- shared + 0.4 * noise
-  dimnames(Bhat) <- list(paste0("gene", 1:80), c("A", "B", "C"))
-  list(Bhat = Bhat, Shat = array(0.4, dim(Bhat), dimnames(Bhat)))
+  bhat <- shared + 0.4 * noise
+  dimnames(bhat) <- list(paste0("gene", 1:80), c("A", "B", "C"))
+  list(Bhat = bhat, Shat = array(0.4, dim(bhat), dimnames(bhat)))
 })
 
 quiet <- function(...) mash(..., verbose = FALSE)
@@ -238,6 +238,7 @@ test_that("data that do not fit together are refused, by name", {
   expect_error(quiet(effects, list(a = -diag(3))), class = "scoria_error_covariances")
   expect_error(quiet(effects, alpha = 2), class = "scoria_error_argument")
   expect_error(quiet(effects, grid = -1), class = "scoria_error_argument")
+  expect_error(quiet(effects, gridmult = 0.5), class = "scoria_error_argument")
   expect_error(cov_pca(effects, 1), class = "scoria_error_argument")
   expect_error(
     estimate_null_correlation_simple(effects, 1e-6), class = "scoria_error_V"
