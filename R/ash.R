@@ -105,6 +105,7 @@ ash <- function(betahat, sebetahat,
   assemble_ash(fit, components, mixcompdist, betahat, sebetahat)
 }
 
+#' @method print scoria_ash
 #' @export
 print.scoria_ash <- function(x, ...) {
   result <- x$result
@@ -121,6 +122,7 @@ print.scoria_ash <- function(x, ...) {
   invisible(x)
 }
 
+#' @method summary scoria_ash
 #' @export
 summary.scoria_ash <- function(object, ...) {
   g <- object$fitted_g

@@ -192,6 +192,7 @@ assemble_mash <- function(fit, g, effects) {
   ), class = c("mash", "scoria_mash"))
 }
 
+#' @method print scoria_mash
 #' @export
 print.scoria_mash <- function(x, ...) {
   g <- x$fitted_g
@@ -218,6 +219,7 @@ print.scoria_mash <- function(x, ...) {
   invisible(x)
 }
 
+#' @method summary scoria_mash
 #' @export
 summary.scoria_mash <- function(object, thresh = 0.05, ...) {
   lfsr <- get_lfsr(object)

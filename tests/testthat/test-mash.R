@@ -193,6 +193,14 @@ test_that("the accessors count and order", {
   expect_match(capture.output(print(fit))[1], "<mash> 80 genes x 3 conditions, 8 covariances")
 })
 
+test_that("methods are found from everywhere", {
+  for (class in c("scoria_ash", "scoria_mash")) {
+    for (generic in c("print", "summary")) {
+      expect_true(is.function(utils::getS3method(generic, class, envir = baseenv())))
+    }
+  }
+})
+
 test_that("with many conditions singletons are sparse, and mean the same", {
   many <- list(Bhat = matrix(qnorm(ppoints(4 * 120)), 4), Shat = matrix(0.5, 4, 120))
   many$Bhat[1, ] <- many$Bhat[1, ] + 2
