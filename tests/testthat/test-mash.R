@@ -193,6 +193,20 @@ test_that("the accessors count and order", {
   expect_match(capture.output(print(fit))[1], "<mash> 80 genes x 3 conditions, 8 covariances")
 })
 
+test_that("data in the shape of mash_set_data() mean the same", {
+  holes <- lapply(effects, function(x) replace(x, c(1, 81, 85), NA))
+  filled <- list(
+    Bhat = replace(holes$Bhat, c(1, 81, 85), 0), Shat = replace(holes$Shat, c(1, 81, 85), 1e6),
+    Shat_alpha = replace(effects$Shat, TRUE, 1), V = diag(3), commonV = TRUE, alpha = 0
+  )
+  expect_equal(quiet(filled), quiet(holes), tolerance = 1e-12)
+  scaled <- list(
+    Bhat = effects$Bhat / effects$Shat, Shat = replace(effects$Shat, TRUE, 1),
+    Shat_alpha = effects$Shat, V = diag(3), commonV = TRUE, alpha = 1
+  )
+  expect_equal(quiet(scaled), quiet(effects, alpha = 1), tolerance = 1e-12)
+})
+
 test_that("methods are found from everywhere", {
   for (class in c("scoria_ash", "scoria_mash")) {
     for (generic in c("print", "summary")) {
