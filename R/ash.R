@@ -23,7 +23,7 @@
 #'   component.
 #' @param nullweight See `prior`. Default 10.
 #' @param pointmass Can effects be exactly zero? Default `TRUE`.
-#' @param gridmult Each scale of the components is the one before times this. Default
+#' @param gridmult Each scale of the components is the one before times this, above 1. Default
 #'   `sqrt(2)`.
 #' @param mixsd The scales themselves. Default `NULL`: from a tenth of the smallest standard
 #'   error to twice the largest effect that is not error.
@@ -83,7 +83,7 @@ ash <- function(betahat, sebetahat,
     mixcompdist <- check_mixture(g)
   }
   components <- if (is.null(g)) {
-    scales <- mixsd %||% rust_scale_grid(betahat[known], sebetahat[known], gridmult)
+    scales <- mixsd %||% scale_grid(betahat[known], sebetahat[known], gridmult)
     rust_ash_components(mixcompdist, as.double(sort(scales)), pointmass)
   } else if (mixcompdist == "normal") {
     list(first = g$mean, second = g$sd)
@@ -192,19 +192,20 @@ check_freedom <- function(df, mixcompdist, call = caller_env()) {
   if (is.null(df) || identical(as.double(df), Inf)) {
     return(NULL)
   }
-  if (!rlang::is_scalar_double(df) && !rlang::is_scalar_integer(df) || is.na(df) ||
-    df <= 0) {
-    scoria_abort(
-      "{.arg df} must be one number above zero, not {.val {df}}.", "argument", call
-    )
-  }
+  df <- check_number(df, "df", above = 0, call = call)
   if (mixcompdist == "normal") {
     scoria_abort(c(
       "{.arg df} does not go with {.code mixcompdist = \"normal\"}.",
       i = "Use {.val uniform} or {.val halfuniform}."
     ), "argument", call)
   }
-  as.double(df)
+  df
+}
+
+# Scales from a tenth of the smallest error to twice the largest effect.
+scale_grid <- function(effects, errors, gridmult, call = caller_env()) {
+  gridmult <- check_number(gridmult, "gridmult", above = 1, call = call)
+  rust_scale_grid(as.double(effects), as.double(errors), gridmult)
 }
 
 # Which components a given distribution has.
@@ -236,13 +237,7 @@ prior_counts <- function(prior, nullweight, n, null, call = caller_env()) {
     return(as.double(prior))
   }
   prior <- first_choice(prior, c("nullbiased", "uniform"), call = call)
-  if (!is.numeric(nullweight) || length(nullweight) != 1 || is.na(nullweight) ||
-    nullweight < 1) {
-    scoria_abort(
-      "{.arg nullweight} must be one number >= 1, not {.val {nullweight}}.",
-      "argument", call
-    )
-  }
+  nullweight <- check_number(nullweight, "nullweight", least = 1, call = call)
   counts <- rep(1, n)
   if (prior == "nullbiased") {
     counts[null] <- nullweight

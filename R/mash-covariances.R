@@ -149,7 +149,8 @@ many_conditions <- 100
 #' Bhat <- cbind(A = rnorm(200), B = rnorm(200), C = rnorm(200)) + shared
 #' estimate_null_correlation_simple(list(Bhat = Bhat, Shat = array(sqrt(2), dim(Bhat))))
 #' @export
-estimate_null_correlation_simple <- function(data, z_thresh = 2, est_cor = TRUE) {
+estimate_null_correlation_simple <- function(data, z_thresh = 2, # nolint: object_length.
+                                             est_cor = TRUE) {
   effects <- prepare_effects(data)
   z <- effects$Bhat / effects$Shat
   nullish <- rowSums(!(abs(z) < z_thresh) | is.infinite(effects$Shat)) == 0
@@ -239,22 +240,26 @@ check_covariances <- function(ulist, r, arg, call = caller_env()) {
       "{.arg {arg}} must be a named list of matrices.", c("covariances", "argument"), call
     )
   }
-  dense <- vapply(ulist, function(u) !is.object(u) || !inherits(u, "sparseMatrix"), NA)
-  for (name in names(ulist)[dense]) {
-    u <- ulist[[name]]
-    if (!is.matrix(u) || !is.numeric(u) || any(dim(u) != r) || !all(is.finite(u))) {
-      scoria_abort(
-        "{.val {name}} of {.arg {arg}} must be a matrix of {r} x {r} finite numbers.",
-        c("covariances", "argument"), call
-      )
-    }
-    values <- eigen((u + t(u)) / 2, symmetric = TRUE, only.values = TRUE)$values
-    if (!isSymmetric(unname(u)) || min(values) < -1e-7 * max(abs(values))) {
-      scoria_abort(
-        "{.val {name}} of {.arg {arg}} must be symmetric, without negative eigenvalues.",
-        c("covariances", "argument"), call
-      )
+  for (name in names(ulist)) {
+    if (!inherits(ulist[[name]], "sparseMatrix")) {
+      check_covariance(ulist[[name]], name, r, arg, call)
     }
   }
   ulist
+}
+
+check_covariance <- function(u, name, r, arg, call) {
+  if (!is.numeric(u) || !identical(dim(u), c(r, r)) || !all(is.finite(u))) {
+    scoria_abort(
+      "{.val {name}} of {.arg {arg}} must be a matrix of {r} x {r} finite numbers.",
+      c("covariances", "argument"), call
+    )
+  }
+  values <- eigen((u + t(u)) / 2, symmetric = TRUE, only.values = TRUE)$values
+  if (!isSymmetric(unname(u)) || min(values) < -1e-7 * max(abs(values))) {
+    scoria_abort(
+      "{.val {name}} of {.arg {arg}} must be symmetric, without negative eigenvalues.",
+      c("covariances", "argument"), call
+    )
+  }
 }

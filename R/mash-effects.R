@@ -18,49 +18,56 @@ prepare_effects <- function(data, alpha = NULL, call = caller_env()) {
        {.obj_type_friendly {data}}.", c("data", "argument"), call
     )
   }
+  check_matrices(data$Bhat, data$Shat, call)
+  if (is.null(data$Shat_alpha)) {
+    prepare_plain(data, check_alpha(alpha %||% data$alpha %||% 0, call), call)
+  } else if (is.null(data$L)) {
+    prepare_from_mashr(data, call)
+  } else {
+    prepare_contrasts(data, call)
+  }
+}
+
+prepare_plain <- function(data, alpha, call) {
   bhat <- data$Bhat
   shat <- data$Shat
-  check_matrices(bhat, shat, call)
   if (length(shat) == 1) {
     shat <- array(shat, dim(bhat), dimnames(bhat))
   }
-  # mashr's own data are scaled, and say what is missing by numbers.
-  by_mashr <- !is.null(data$Shat_alpha)
-  if (by_mashr && !is.null(data$L)) {
-    return(prepare_contrasts(data, call))
-  }
-  missing <- if (by_mashr) bhat == 0 & shat == 1e6 else is.na(bhat)
+  missing <- is.na(bhat)
   shat[missing] <- Inf
   bhat[missing] <- 0
   check_errors(shat, call)
-  alpha <- check_alpha(if (by_mashr) data$alpha else alpha %||% data$alpha %||% 0, call)
-  scale <- NULL
-  if (by_mashr) {
-    scale <- if (alpha > 0) data$Shat_alpha
-  } else {
-    shat <- with_freedom(bhat, shat, data$df, call)
-    if (alpha > 0) {
-      scale <- shat^alpha
-      bhat <- ifelse(missing, 0, bhat / scale)
-      shat <- ifelse(missing, Inf, shat^(1 - alpha))
-    }
+  shat <- with_freedom(bhat, shat, data$df, call)
+  if (alpha == 0) {
+    return(effects_list(bhat, shat, NULL, 0, missing, data, call))
   }
-  if (!is.null(scale)) {
-    scale[missing] <- NA
-  }
-  v <- check_correlation(data$V, dim(bhat), call)
-  constant <- if (alpha > 0) {
-    -rowSums(log(replace(scale, missing, 1)))
-  } else {
-    rowSums(missing) * (-log(1e6) - 0.5 * log(2 * pi))
-  }
-  effects_list(bhat, shat, v, scale, alpha, constant, data, call)
+  scale <- shat^alpha
+  bhat <- replace(bhat / scale, missing, 0)
+  shat <- replace(shat^(1 - alpha), missing, Inf)
+  effects_list(bhat, shat, scale, alpha, missing, data, call)
 }
 
-effects_list <- function(bhat, shat, v, scale, alpha, constant, data, call) {
+# mashr's own data are scaled, and say what is missing by numbers.
+prepare_from_mashr <- function(data, call) {
+  missing <- data$Bhat == 0 & data$Shat == 1e6
+  shat <- replace(data$Shat, missing, Inf)
+  check_errors(shat, call)
+  alpha <- check_alpha(data$alpha, call)
+  scale <- if (alpha > 0) data$Shat_alpha
+  effects_list(data$Bhat, shat, scale, alpha, missing, data, call)
+}
+
+effects_list <- function(bhat, shat, scale, alpha, missing, data, call) {
   storage.mode(bhat) <- storage.mode(shat) <- "double"
+  constant <- if (is.null(scale)) {
+    rowSums(missing) * (-log(1e6) - 0.5 * log(2 * pi))
+  } else {
+    -rowSums(log(replace(scale, missing, 1)))
+  }
   structure(list(
-    Bhat = bhat, Shat = shat, V = v, Shat_alpha = scale, alpha = alpha,
+    Bhat = bhat, Shat = shat, V = check_correlation(data$V, dim(bhat), call),
+    Shat_alpha = if (!is.null(scale)) replace(scale, missing, NA), alpha = alpha,
     constant = as.vector(constant),
     genes = rownames(bhat) %||% seq_len(nrow(bhat)), genes_given = rownames(bhat),
     conditions = colnames(bhat),
@@ -92,38 +99,41 @@ prepare_contrasts <- function(data, call) {
     v[, , gene] <- stats::cov2cor(covariance)
   }
   dimnames(shat) <- dimnames(data$Bhat)
-  effects_list(data$Bhat, shat, v, NULL, 0, rep(0, nrow(shat)), data, call)
+  data$V <- v
+  effects_list(data$Bhat, shat, NULL, 0, shat < 0, data, call)
 }
 
 check_matrices <- function(bhat, shat, call) {
-  for (name in c("Bhat", "Shat")) {
-    value <- if (name == "Bhat") bhat else shat
-    one <- name == "Shat" && is.numeric(value) && length(value) == 1
-    if (!one && (!is.matrix(value) || !is.numeric(value))) {
-      scoria_abort(
-        "{.field {name}} of {.arg data} must be a numeric matrix of genes x conditions, not
-         {.obj_type_friendly {value}}.", c("data", "argument"), call
-      )
-    }
-    odd <- which(is.infinite(value) | is.nan(value))
-    if (length(odd) > 0) {
-      at <- arrayInd(odd[1], dim(as.matrix(value)))
-      scoria_abort(c(
-        "{.field {name}} of {.arg data} must be finite, or {.val {NA}} where there is no
-         estimate.",
-        x = "{length(odd)} value{?s} {?is/are} not; the first is {value[odd[1]]}, in row
-             {at[1]}, column {at[2]}."
-      ), c("data", "not_finite", "argument"), call)
-    }
-  }
+  check_matrix(bhat, "Bhat", call)
+  one <- is.numeric(shat) && length(shat) == 1
+  check_matrix(if (one) matrix(shat) else shat, "Shat", call)
   if (length(bhat) == 0) {
     scoria_abort(
       "{.field Bhat} of {.arg data} is empty: {nrow(bhat)} gene{?s} x {ncol(bhat)}
        condition{?s}.", c("data", "argument"), call
     )
   }
-  if (length(shat) != 1) {
+  if (!one) {
     check_in_step(bhat, shat, call)
+  }
+}
+
+check_matrix <- function(value, name, call) {
+  if (!is.matrix(value) || !is.numeric(value)) {
+    scoria_abort(
+      "{.field {name}} of {.arg data} must be a numeric matrix of genes x conditions, not
+       {.obj_type_friendly {value}}.", c("data", "argument"), call
+    )
+  }
+  odd <- which(is.infinite(value) | is.nan(value))
+  if (length(odd) > 0) {
+    at <- arrayInd(odd[1], dim(value))
+    scoria_abort(c(
+      "{.field {name}} of {.arg data} must be finite, or {.val {NA}} where there is no
+       estimate.",
+      x = "{length(odd)} value{?s} {?is/are} not; the first is {value[odd[1]]}, in row
+           {at[1]}, column {at[2]}."
+    ), c("data", "not_finite", "argument"), call)
   }
 }
 
@@ -174,7 +184,8 @@ check_errors <- function(shat, call) {
 }
 
 check_alpha <- function(alpha, call) {
-  if (!is.numeric(alpha) || length(alpha) != 1 || is.na(alpha) || alpha < 0 || alpha > 1) {
+  is_share <- rlang::is_bare_numeric(alpha, 1) && isTRUE(alpha >= 0 & alpha <= 1)
+  if (!is_share) {
     scoria_abort(
       "{.arg alpha} must be one number from 0 to 1, not {.val {alpha}}.", "argument", call
     )

@@ -120,16 +120,13 @@ mash_progress <- function(effects, g, progress) {
 }
 
 mash_prior <- function(prior, nullweight, g) {
-  n <- g$usepointmass + length(g$Ulist) * length(g$grid)
   # As mashr: without a null the first component, next to it, takes its place.
-  prior_counts(prior, nullweight, n, 1L)
+  prior_counts(prior, nullweight, n_components(g), 1L)
 }
 
 default_grid <- function(effects, gridmult) {
   rows <- effects$random %||% seq_along(effects$genes)
-  rust_scale_grid(
-    as.double(effects$Bhat[rows, ]), as.double(effects$Shat[rows, ]), gridmult
-  )
+  scale_grid(effects$Bhat[rows, ], effects$Shat[rows, ], gridmult, caller_env(2))
 }
 
 normalised <- function(u) {
@@ -138,14 +135,14 @@ normalised <- function(u) {
 }
 
 check_model <- function(g, call = caller_env()) {
-  wrong <- !all(c("Ulist", "grid", "usepointmass") %in% names(g))
-  if (wrong || !is.numeric(g$grid) || anyNA(g$grid) || any(g$grid <= 0)) {
+  complete <- all(c("Ulist", "grid", "usepointmass") %in% names(g))
+  if (!complete || !is.numeric(g$grid) || !isTRUE(all(g$grid > 0))) {
     scoria_abort(
       "{.arg grid} must be numbers above zero, and {.arg g} {.field fitted_g} of a result
        of {.fn mash}.", "argument", call
     )
   }
-  n <- g$usepointmass + length(g$Ulist) * length(g$grid)
+  n <- n_components(g)
   if (!is.null(g$pi) && (length(g$pi) != n || abs(sum(g$pi) - 1) > 1e-6)) {
     scoria_abort(
       "{.field pi} of {.arg g} must be {n} weight{?s} that sum up to one.",
@@ -153,6 +150,8 @@ check_model <- function(g, call = caller_env()) {
     )
   }
 }
+
+n_components <- function(g) g$usepointmass + length(g$Ulist) * length(g$grid)
 
 component_names <- function(g) {
   c(

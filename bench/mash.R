@@ -9,17 +9,11 @@ simulate_effects <- function(genes, conditions) {
   shape <- c(genes, conditions)
   shared <- rnorm(genes) * (seq_len(genes) %% 4 == 0)
   own <- matrix(rnorm(prod(shape)) * (runif(prod(shape)) < 0.02), genes)
-  Shat <- matrix(exp(rnorm(prod(shape), log(0.3), 0.3)), genes)
-  Bhat <- shared + own + Shat * rnorm(prod(shape))
+  shat <- matrix(exp(rnorm(prod(shape), log(0.3), 0.3)), genes)
+  bhat <- shared + own + shat * rnorm(prod(shape))
   names <- list(paste0("gene", seq_len(genes)), paste0("p", seq_len(conditions)))
-  dimnames(Bhat) <- dimnames(Shat) <- names
-  list(Bhat = Bhat, Shat = Shat)
-}
-
-correlated <- function(conditions) {
-  V <- diag(0.7, conditions) + 0.3
-  dimnames(V) <- NULL
-  V
+  dimnames(bhat) <- dimnames(shat) <- names
+  list(Bhat = bhat, Shat = shat)
 }
 
 main <- function() {
@@ -27,7 +21,7 @@ main <- function() {
   time <- function(genes, conditions, correlation = FALSE, alpha = 0) {
     data <- simulate_effects(scaled(genes, 50), scaled(conditions, 2))
     if (correlation) {
-      data$V <- correlated(ncol(data$Bhat))
+      data$V <- diag(0.7, ncol(data$Bhat)) + 0.3
     }
     reset_highest()
     taken <- seconds(

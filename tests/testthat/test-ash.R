@@ -85,6 +85,7 @@ test_that("what makes no sense is refused", {
   refused(ash(1:3, 1, prior = c(1, 2)), "argument")
   refused(ash(1:3, 1, nullweight = 0), "argument")
   refused(ash(1:3, 1, g = list(pi = 1)), "argument")
+  refused(ash(1:3, 1, gridmult = 1), "argument")
   refused(ash(1:3, 1, gridmul = 2), "argument")
 })
 

@@ -143,9 +143,9 @@ test_that("one condition is what ash() makes of it, as in mashr's mash_1by1()", 
 effects <- local({
   shared <- rep(c(0, 1), c(60, 20)) * qnorm(ppoints(80))
   noise <- matrix(qnorm(((seq_len(240) * 37) %% 241) / 241), 80)
-  Bhat <- shared + 0.4 * noise
-  dimnames(Bhat) <- list(paste0("gene", 1:80), c("A", "B", "C"))
-  list(Bhat = Bhat, Shat = array(0.4, dim(Bhat), dimnames(Bhat)))
+  bhat <- shared + 0.4 * noise
+  dimnames(bhat) <- list(paste0("gene", 1:80), c("A", "B", "C"))
+  list(Bhat = bhat, Shat = array(0.4, dim(bhat), dimnames(bhat)))
 })
 
 quiet <- function(...) mash(..., verbose = FALSE)
@@ -193,6 +193,28 @@ test_that("the accessors count and order", {
   expect_match(capture.output(print(fit))[1], "<mash> 80 genes x 3 conditions, 8 covariances")
 })
 
+test_that("data in the shape of mash_set_data() mean the same", {
+  holes <- lapply(effects, function(x) replace(x, c(1, 81, 85), NA))
+  filled <- list(
+    Bhat = replace(holes$Bhat, c(1, 81, 85), 0), Shat = replace(holes$Shat, c(1, 81, 85), 1e6),
+    Shat_alpha = replace(effects$Shat, TRUE, 1), V = diag(3), commonV = TRUE, alpha = 0
+  )
+  expect_equal(quiet(filled), quiet(holes), tolerance = 1e-12)
+  scaled <- list(
+    Bhat = effects$Bhat / effects$Shat, Shat = replace(effects$Shat, TRUE, 1),
+    Shat_alpha = effects$Shat, V = diag(3), commonV = TRUE, alpha = 1
+  )
+  expect_equal(quiet(scaled), quiet(effects, alpha = 1), tolerance = 1e-12)
+})
+
+test_that("methods are found from everywhere", {
+  for (class in c("scoria_ash", "scoria_mash")) {
+    for (generic in c("print", "summary")) {
+      expect_true(is.function(utils::getS3method(generic, class, envir = baseenv())))
+    }
+  }
+})
+
 test_that("with many conditions singletons are sparse, and mean the same", {
   many <- list(Bhat = matrix(qnorm(ppoints(4 * 120)), 4), Shat = matrix(0.5, 4, 120))
   many$Bhat[1, ] <- many$Bhat[1, ] + 2
@@ -238,6 +260,7 @@ test_that("data that do not fit together are refused, by name", {
   expect_error(quiet(effects, list(a = -diag(3))), class = "scoria_error_covariances")
   expect_error(quiet(effects, alpha = 2), class = "scoria_error_argument")
   expect_error(quiet(effects, grid = -1), class = "scoria_error_argument")
+  expect_error(quiet(effects, gridmult = 0.5), class = "scoria_error_argument")
   expect_error(cov_pca(effects, 1), class = "scoria_error_argument")
   expect_error(
     estimate_null_correlation_simple(effects, 1e-6), class = "scoria_error_V"

@@ -192,7 +192,7 @@ proptest! {
         let shape = [Shape::Uniform, Shape::HalfUniform, Shape::Normal][shape as usize];
         let grid = components(shape, &scale_grid(&x, &s, 2.0), true);
         let got = fit(&x, &s, &grid, None);
-        prop_assert!(got.mixture.excess < 1e-9);
+        prop_assert!(got.mixture.excess < 1e-9, "{} {:?}", got.mixture.excess, got.mixture.weights);
         for (i, (effect, log)) in got.effects.iter().zip(&got.log_likelihood).enumerate() {
             prop_assert!(log.is_finite() && effect.sd >= 0.0 && effect.sd.is_finite());
             let sum = effect.negative + effect.positive + effect.lfdr;

@@ -143,6 +143,22 @@ fn columns_that_are_formed_as_they_are_needed_give_the_same() {
 }
 
 #[test]
+fn columns_that_no_row_likes_best_are_found() {
+    // Where 150 numbers come from, if the errors of all are normal: one of 900 places. Few
+    // places between the numbers make up the optimum.
+    let numbers = Problem::normal(10, 150, 1, 0.0).logarithms;
+    let place = |k: usize| -6.0 + k as f64 / 75.0;
+    let log = |x: f64, at: f64| -0.5 * (x - at).powi(2);
+    let problem = Problem {
+        rows: 150,
+        logarithms: (0..900).flat_map(|k| numbers.iter().map(move |x| log(*x, place(k)))).collect(),
+        prior: vec![1.0; 900],
+        weights: vec![1.0; 150],
+    };
+    problem.assert_optimal(&problem.solve());
+}
+
+#[test]
 fn copies_share_their_weight_and_columns_of_zeros_have_none() {
     let mut problem = Problem::normal(6, 300, 12, 0.5);
     let once = problem.objective(&problem.solve().weights);

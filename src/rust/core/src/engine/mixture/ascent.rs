@@ -8,7 +8,7 @@
 
 use super::Likelihoods;
 use crate::{Monitor, Result};
-use faer::linalg::matmul::matmul;
+use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::linalg::solvers::Solve;
 use faer::{Accum, Mat, MatRef, Par, Side};
 use rayon::prelude::*;
@@ -19,7 +19,12 @@ const MOST_STEPS: usize = 300;
 const CHUNK: usize = 512;
 
 /// How far gradients may be from optimal.
-const CONVERGED: f64 = 1e-13;
+const CONVERGED: f64 = 1e-12;
+
+const LOWEST_BARRIER: f64 = 1e-17;
+
+/// Weights below this, of columns that are worse than others, are zero.
+const NEGLIGIBLE: f64 = 1e-11;
 
 pub(super) struct Problem {
     rows: usize,
@@ -50,6 +55,7 @@ impl Problem {
         let mut x = vec![1.0 / columns as f64; columns];
         let mut z = vec![1.0; columns];
         let mut barrier = 0.1;
+        let (mut least, mut idle) = (f64::INFINITY, 0);
         for _ in 0..MOST_STEPS {
             monitor.check()?;
             let density = self.densities(&x);
@@ -57,11 +63,17 @@ impl Problem {
             let total: f64 = x.iter().sum();
             let excess =
                 slopes.iter().fold(0.0, |most: f64, slope| most.max(total * (1.0 - slope) - 1.0));
-            let gap = inner(&x, &z) / columns as f64;
-            if excess <= CONVERGED || gap < 1e-18 {
+            // Once the barrier is as low as it gets, until nothing is gained any more.
+            if excess < 0.5 * least {
+                (least, idle) = (excess, 0);
+            } else if barrier <= LOWEST_BARRIER {
+                idle += 1;
+            }
+            if barrier <= LOWEST_BARRIER && excess <= CONVERGED || idle == 15 {
                 break;
             }
-            barrier = f64::min(barrier, 0.1 * gap);
+            let gap = inner(&x, &z) / columns as f64;
+            barrier = barrier.min(0.1 * gap).max(LOWEST_BARRIER);
             let direction = self.direction(&x, &z, &density, &slopes, barrier);
             let Some(direction) = direction else { break };
             let change = |k: usize| (barrier - z[k] * direction[k]) / x[k] - z[k];
@@ -78,7 +90,7 @@ impl Problem {
             }
         }
         for k in 0..columns {
-            if self.counts[k] == 0.0 && x[k] < 1e-6 && x[k] < z[k] {
+            if self.counts[k] == 0.0 && x[k] < NEGLIGIBLE && x[k] < z[k] {
                 x[k] = 0.0;
             }
         }
@@ -145,7 +157,7 @@ impl Problem {
         None
     }
 
-    /// L' diag(w / (L x)^2) L.
+    /// The lower triangle of L' diag(w / (L x)^2) L.
     fn hessian(&self, density: &[f64]) -> Mat<f64> {
         let columns = self.counts.len();
         let part = |chunk: usize| {
@@ -160,7 +172,17 @@ impl Problem {
             }
             let scaled = MatRef::from_column_major_slice(&scaled, rows, columns);
             let mut product = Mat::zeros(columns, columns);
-            matmul(product.as_mut(), Accum::Replace, scaled.transpose(), scaled, 1.0, Par::Seq);
+            matmul(
+                product.as_mut(),
+                BlockStructure::TriangularLower,
+                Accum::Replace,
+                scaled.transpose(),
+                BlockStructure::Rectangular,
+                scaled,
+                BlockStructure::Rectangular,
+                1.0,
+                Par::Seq,
+            );
             product
         };
         let mut sum = Mat::zeros(columns, columns);
