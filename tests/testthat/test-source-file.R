@@ -306,6 +306,8 @@ test_that("files that are none are refused by name", {
 
 test_that("a file that is damaged anywhere is refused, or read, and R lives on", {
   skip_without_python()
+  # Where rhdf5 is loaded, the library of HDF5 tells it of errors, and it jumps into R.
+  suppressMessages(requireNamespace("HDF5Array", quietly = TRUE))
   folder <- withr::local_tempdir()
   outcomes <- vapply(1:100, function(case) {
     withr::local_seed(case)

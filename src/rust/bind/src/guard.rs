@@ -3,6 +3,7 @@
 //! listen to the user.
 
 use extendr_api::prelude::*;
+use scoria_core::source::unheard;
 use scoria_core::{Error, Monitor, Result};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -19,7 +20,7 @@ unsafe extern "C" {
 /// Runs `body`; a failure of any kind becomes an R condition object for
 /// `rust_value()` to raise, so that R never jumps over Rust frames.
 pub fn report<T: Into<Robj>>(body: impl FnOnce() -> Result<T>) -> Robj {
-    match catch_unwind(AssertUnwindSafe(body)) {
+    match catch_unwind(AssertUnwindSafe(|| unheard(body))) {
         Ok(Ok(value)) => value.into(),
         Ok(Err(error)) => condition(error.class(), &error.to_string()),
         Err(payload) => condition("panic", &panic_message(&*payload)),

@@ -27,7 +27,7 @@ pub use csc::Csc;
 pub use dense::{Dense, open_dense};
 pub use divided::Divided;
 pub use h5ad::open_h5ad;
-pub use hdf5::{Container, Limits, rehearse};
+pub use hdf5::{Container, Limits, rehearse, unheard};
 pub use mtx::{Features, MtxFiles, find_mtx, read_mtx};
 pub use pieces::{Piece, for_each_piece};
 pub(crate) use rooms::Rooms;

@@ -131,7 +131,9 @@ fn cause(status: Option<WaitStatus>, limits: Limits) -> Ending {
             format!("was not done after {} s", limits.seconds)
         }
         Some(WaitStatus::Signaled(_, signal, _)) => format!("ended with {signal}"),
-        _ => "ended".to_owned(),
+        // It left by itself: the library is not to blame.
+        Some(_) => return Ending::Untold,
+        None => "ended".to_owned(),
     })
 }
 

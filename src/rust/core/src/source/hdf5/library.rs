@@ -8,10 +8,12 @@ use hdf5_metno::{Dataset, Location};
 use hdf5_metno_sys::h5::{herr_t, hsize_t};
 use hdf5_metno_sys::h5a::H5Aexists;
 use hdf5_metno_sys::h5d::{H5Dget_chunk_info_by_coord, H5Dread};
+use hdf5_metno_sys::h5e::{H5E_DEFAULT, H5E_auto2_t, H5Eget_auto2, H5Eset_auto2};
 use hdf5_metno_sys::h5i::hid_t;
 use hdf5_metno_sys::h5p::H5P_DEFAULT;
 use hdf5_metno_sys::h5s::H5S_ALL;
-use std::ffi::{CString, c_uint, c_ulong};
+use std::ffi::{CString, c_uint, c_ulong, c_void};
+use std::ptr::null_mut;
 
 unsafe extern "C" {
     /// From 1.10.3 on, though `hdf5-metno-sys` has it for some releases alone.
@@ -27,6 +29,34 @@ struct ObjectInfo {
 }
 
 const BASIC: c_uint = 1;
+
+/// Runs `job` without whoever is told of the library's errors on this thread, and has them
+/// told again afterwards. R's package rhdf5 has a handler that jumps back into R, across
+/// whatever called the library.
+pub fn unheard<T>(job: impl FnOnce() -> T) -> T {
+    let mut before = Handler { function: None, data: null_mut() };
+    // SAFETY: the library's lock is held, and both places can be written to.
+    let known = sync(|| unsafe {
+        let known = H5Eget_auto2(H5E_DEFAULT, &mut before.function, &mut before.data) >= 0;
+        H5Eset_auto2(H5E_DEFAULT, None, null_mut());
+        known
+    });
+    let _restored = known.then_some(before);
+    job()
+}
+
+/// Takes its place again when it is dropped.
+struct Handler {
+    function: H5E_auto2_t,
+    data: *mut c_void,
+}
+
+impl Drop for Handler {
+    fn drop(&mut self) {
+        // SAFETY: the library's lock is held; it was its handler, with its data, before.
+        sync(|| unsafe { H5Eset_auto2(H5E_DEFAULT, self.function, self.data) });
+    }
+}
 
 /// Where the chunk is whose first entry is at `offset`; None where there is none.
 pub fn find_chunk(dataset: &Dataset, offset: &[u64]) -> Option<Place> {

@@ -19,7 +19,7 @@ mod texts;
 
 pub use array::{Array, Buffers};
 pub use filters::TIGHTEST;
-pub use library::has_attribute;
+pub use library::{has_attribute, unheard};
 pub use rehearsal::{Limits, rehearse};
 pub use texts::read_texts;
 
