@@ -39,7 +39,7 @@ cov_clusters <- function(data, subset = NULL, similarity = 0.3, correlation = 0.
   check_probability(similarity, "similarity")
   check_probability(correlation, "correlation")
   effects <- prepare_effects(data)
-  rows <- subset %||% effects$strong
+  rows <- check_rows(subset, "subset", nrow(effects$Bhat), caller_env()) %||% effects$strong
   if (length(rows) == 0) {
     scoria_abort(c(
       "{.arg data} has no strong rows, of which clusters could be made.",

@@ -181,20 +181,19 @@ make_covariances <- function(covariances, effects, threads, verbose, call = call
   }
   given <- check_covariances(asked[!is_word], ncol(effects$Bhat), "covariances", call)
   driven <- intersect(words, c("pca", "ed", "data-driven"))
+  if (is.null(effects$strong) && (length(driven) > 0 || "clusters" %in% words)) {
+    effects$strong <- strong_rows(effects, threads, verbose)
+  }
   c(
     if ("canonical" %in% words) cov_canonical(effects),
-    if ("clusters" %in% words) {
-      cov_clusters(effects, effects$strong %||% strong_rows(effects, threads, verbose))
-    },
-    if (length(driven) > 0) {
-      driven_covariances(driven, effects, threads, verbose, call)
-    },
+    if ("clusters" %in% words) cov_clusters(effects),
+    if (length(driven) > 0) driven_covariances(driven, effects, threads, call),
     given
   )
 }
 
-driven_covariances <- function(words, effects, threads, verbose, call) {
-  strong <- effects$strong %||% strong_rows(effects, threads, verbose)
+driven_covariances <- function(words, effects, threads, call) {
+  strong <- effects$strong
   npc <- min(5, ncol(effects$Bhat), length(strong))
   if (npc < 2) {
     scoria_abort(c(
