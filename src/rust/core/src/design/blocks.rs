@@ -53,6 +53,17 @@ impl Blocks {
         self.data.chunks_exact(stride).map(|block| block.split_at(BLOCK))
     }
 
+    /// Number of blocks.
+    pub fn len(&self) -> usize {
+        self.cells.div_ceil(BLOCK)
+    }
+
+    /// Offsets and columns (one after the other) of a block.
+    pub fn block(&self, block: usize) -> (&[f64], &[f64]) {
+        let stride = (1 + self.columns) * BLOCK;
+        self.data[block * stride..][..stride].split_at(BLOCK)
+    }
+
     /// All values, cell after cell.
     pub fn rows(&self) -> Vec<f64> {
         let p = self.columns;

@@ -4,10 +4,12 @@ mod blocks;
 mod membership;
 mod orthogonal;
 pub(crate) mod products;
+mod thinned;
 
 pub use blocks::{BLOCK, Blocks, PADDING};
 pub use membership::Membership;
 pub use orthogonal::{Orthogonal, orthogonalise};
+pub use thinned::Thinned;
 
 use crate::{Error, Result};
 
@@ -26,6 +28,8 @@ pub struct Design {
     /// Mean of exp(offset), and its squared coefficient of variation.
     offset_moments: (f64, f64),
     extremes: Vec<(f64, f64)>,
+    /// None where there are few cells.
+    thinned: Option<Thinned>,
 }
 
 impl Design {
@@ -68,6 +72,7 @@ impl Design {
             constant,
             offset_moments: (mean, spread),
             extremes: extremes.collect(),
+            thinned: Thinned::of(&q, offset),
             basis,
         })
     }
@@ -81,13 +86,15 @@ impl Design {
             constant: self.constant.clone(),
             offset_moments: (1.0, 0.0),
             extremes: self.extremes.clone(),
+            thinned: self.thinned.as_ref().map(Thinned::without_offset),
         }
     }
 
     /// Bytes of the model matrix and the offset, and of what each thread of the current
     /// pool has of a gene in all cells.
     pub fn bytes(&self) -> usize {
-        self.blocks.bytes() + rayon::current_num_threads() * 24 * self.cells
+        let thinned = self.thinned.as_ref().map_or(0, Thinned::bytes);
+        self.blocks.bytes() + thinned + rayon::current_num_threads() * 24 * self.cells
     }
 
     pub fn cells(&self) -> usize {
@@ -115,6 +122,11 @@ impl Design {
 
     pub fn blocks(&self) -> &Blocks {
         &self.blocks
+    }
+
+    /// Some of the cells, for a first look; none where there are few.
+    pub fn thinned(&self) -> Option<&Thinned> {
+        self.thinned.as_ref()
     }
 
     /// The constant function in the basis: Q'1 / n.

@@ -22,7 +22,7 @@ pub fn predictors<V: Vector>(offset: &[f64], columns: &[f64], c: &[f64], predict
             for (column, &c) in columns.chunks_exact(length).zip(c) {
                 for group in 0..length / LANES {
                     let sum = V::load(predictors, group);
-                    V::load(column, group).times_plus(V::splat(c), sum).store(predictors, group);
+                    V::load(column, group).times_plus(V::of(c), sum).store(predictors, group);
                 }
             }
         }
@@ -39,7 +39,7 @@ fn predictors_of<const P: usize, V: Vector>(
     let length = offset.len();
     let mut factors = [V::zero(); P];
     for k in 0..P {
-        factors[k] = V::splat(c[k]);
+        factors[k] = V::of(c[k]);
     }
     for group in 0..length / LANES {
         let mut sum = V::load(offset, group);

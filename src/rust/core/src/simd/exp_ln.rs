@@ -1,7 +1,9 @@
-//! Branch-free exponential and logarithm, which the compiler turns into vector
-//! code. Tested against the standard library to a few units in the last place.
+//! Branch-free exponential and logarithm: of eight numbers, or of one in loops that
+//! the compiler turns into vector code, with the same bits. Tested against the
+//! standard library to a few units in the last place.
 
-use super::{Vector, fma};
+use super::Vector;
+use super::vector::{Number, One};
 
 /// Arguments of [`exp`] are clamped to this range, so that nothing that is
 /// computed from a mean underflows to zero or overflows to infinity.
@@ -16,6 +18,19 @@ const ROUND: f64 = 6_755_399_441_055_744.0;
 /// the Taylor series of e^r.
 #[inline(always)]
 pub fn exp<V: Vector>(x: f64) -> f64 {
+    exp_of(One::<V>::of(x)).value()
+}
+
+/// log(1 + z) and 1 / (1 + z) for z >= 0, with one division for both.
+#[inline(always)]
+pub fn log1p_and_inverse<V: Vector>(z: f64) -> (f64, f64) {
+    let (log, inverse) = log1p_and_inverse_of(One::<V>::of(z));
+    (log.value(), inverse.value())
+}
+
+/// As [`exp`], of one number or of eight.
+#[inline(always)]
+pub fn exp_of<N: Number>(x: N) -> N {
     const INVERSE_FACTORIALS: [f64; 12] = [
         1.0 / 6_227_020_800.0,
         1.0 / 479_001_600.0,
@@ -30,24 +45,24 @@ pub fn exp<V: Vector>(x: f64) -> f64 {
         1.0 / 6.0,
         0.5,
     ];
-    let x = x.max(EXP_RANGE.0).min(EXP_RANGE.1);
-    let shifted = fma::<V>(x, std::f64::consts::LOG2_E, ROUND);
-    let n = shifted - ROUND;
-    let r = fma::<V>(n, -LN2_LO, fma::<V>(n, -LN2_HI, x));
-    let mut series = INVERSE_FACTORIALS[0];
+    let x = x.at_least(EXP_RANGE.0).at_most(EXP_RANGE.1);
+    let shifted = x.times_plus(N::of(std::f64::consts::LOG2_E), N::of(ROUND));
+    let n = shifted.minus(N::of(ROUND));
+    let r = n.times_plus(N::of(-LN2_LO), n.times_plus(N::of(-LN2_HI), x));
+    let mut series = N::of(INVERSE_FACTORIALS[0]);
     for &coefficient in &INVERSE_FACTORIALS[1..] {
-        series = fma::<V>(series, r, coefficient);
+        series = series.times_plus(r, N::of(coefficient));
     }
-    let value = 1.0 + fma::<V>(series * r, r, r);
-    f64::from_bits(value.to_bits().wrapping_add(shifted.to_bits() << 52))
+    let value = N::of(1.0).plus(series.times(r).times_plus(r, r));
+    value.times_power_of_two(shifted)
 }
 
-/// log(1 + z) and 1 / (1 + z) for z >= 0, with one division for both.
+/// As [`log1p_and_inverse`], of one number or of eight.
 ///
 /// fdlibm's log1p: 1 + z = 2^k (1 + f), log(1 + f) from a series in
 /// s = f / (2 + f), and a correction for what 1 + z rounds away.
 #[inline(always)]
-pub fn log1p_and_inverse<V: Vector>(z: f64) -> (f64, f64) {
+pub fn log1p_and_inverse_of<N: Number>(z: N) -> (N, N) {
     const SERIES: [f64; 7] = [
         1.479_819_860_511_658_6e-1,
         1.531_383_769_920_937_3e-1,
@@ -57,26 +72,24 @@ pub fn log1p_and_inverse<V: Vector>(z: f64) -> (f64, f64) {
         3.999_999_999_940_942e-1,
         6.666_666_666_666_735e-1,
     ];
-    /// The bits of sqrt(1/2): mantissas are taken from [sqrt(1/2), sqrt(2)).
-    const SQRT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
-    /// The bits of 2^52, whose low bits take an integer.
-    const TWO_52: u64 = 0x4330_0000_0000_0000;
-    let u = 1.0 + z;
-    let exponent = u.to_bits().wrapping_sub(SQRT_HALF) >> 52;
-    let k = f64::from_bits(exponent | TWO_52) - f64::from_bits(TWO_52);
-    let f = f64::from_bits(u.to_bits().wrapping_sub(exponent << 52)) - 1.0;
-    let divided = 1.0 / (u * (2.0 + f));
-    let inverse = divided * (2.0 + f);
-    let s = f * (divided * u);
-    let s2 = s * s;
-    let mut series = SERIES[0];
+    let (one, two, half) = (N::of(1.0), N::of(2.0), N::of(0.5));
+    let u = one.plus(z);
+    let (k, mantissa) = u.split();
+    let f = mantissa.minus(one);
+    let beyond = two.plus(f);
+    let divided = one.over(u.times(beyond));
+    let inverse = divided.times(beyond);
+    let s = f.times(divided.times(u));
+    let s2 = s.times(s);
+    let mut series = N::of(SERIES[0]);
     for &coefficient in &SERIES[1..] {
-        series = fma::<V>(series, s2, coefficient);
+        series = series.times_plus(s2, N::of(coefficient));
     }
-    let half_square = 0.5 * f * f;
-    let lost = (z - (u - 1.0)) * inverse;
-    let tail = fma::<V>(s, half_square + series * s2, fma::<V>(k, LN2_LO, lost));
-    (fma::<V>(k, LN2_HI, f - (half_square - tail)), inverse)
+    let half_square = half.times(f).times(f);
+    let lost = z.minus(u.minus(one)).times(inverse);
+    let correction = k.times_plus(N::of(LN2_LO), lost);
+    let tail = s.times_plus(half_square.plus(series.times(s2)), correction);
+    (k.times_plus(N::of(LN2_HI), f.minus(half_square.minus(tail))), inverse)
 }
 
 #[cfg(test)]
@@ -136,6 +149,29 @@ mod tests {
                 assert!(ulps(inverse[5], 1.0 / (1.0 + z)) < 4.0, "{level:?} 1/(1+{z})");
             }
             assert_eq!(run_at(level, Log1p(&[0.0; 8])).0, [0.0; 8]);
+        }
+    }
+
+    struct Eight<'a>(&'a Lanes);
+    impl Kernel for Eight<'_> {
+        type Output = [Lanes; 3];
+        #[inline(always)]
+        fn run<V: Vector>(self) -> [Lanes; 3] {
+            let e = exp_of(V::load(self.0, 0));
+            let (log, inverse) = log1p_and_inverse_of(e);
+            [e.to_array(), log.to_array(), inverse.to_array()]
+        }
+    }
+
+    #[test]
+    fn eight_at_once_are_the_same_to_the_bit() {
+        for level in LEVELS {
+            for step in 0..10_000 {
+                let x: Lanes = std::array::from_fn(|l| -720.0 + (8 * step + l) as f64 * 0.012_9);
+                let [e, log, inverse] = run_at(level, Eight(&x));
+                assert_eq!(e, run_at(level, Exp(&x)));
+                assert_eq!((log, inverse), run_at(level, Log1p(&e)));
+            }
         }
     }
 

@@ -9,8 +9,8 @@
 mod exp_ln;
 mod vector;
 
-pub use exp_ln::{EXP_RANGE, exp, log1p_and_inverse};
-pub use vector::Vector;
+pub use exp_ln::{EXP_RANGE, exp, exp_of, log1p_and_inverse, log1p_and_inverse_of};
+pub use vector::{Number, Vector};
 
 /// Cells in a vector.
 pub const LANES: usize = 8;

@@ -27,11 +27,18 @@ pub struct RisingSums {
 impl CountHistogram {
     /// Of the counts that are not zero; whole numbers.
     pub fn new(counts: &[f64]) -> Self {
-        let mut small = vec![0usize; DIRECT + 1];
+        // Four tallies in turn: a count does not wait for the one before it.
+        let mut tallies = vec![[0u32; DIRECT + 1]; 4];
         let mut rest = vec![];
-        for &y in counts {
-            if y <= DIRECT as f64 { small[y as usize] += 1 } else { rest.push(y) }
+        for (position, &y) in counts.iter().enumerate() {
+            if y <= DIRECT as f64 {
+                tallies[position % 4][y as usize] += 1;
+            } else {
+                rest.push(y);
+            }
         }
+        let small = (0..=DIRECT).map(|y| tallies.iter().map(|tally| tally[y] as usize).sum());
+        let small: Vec<usize> = small.collect();
         rest.sort_by(f64::total_cmp);
         let large: Vec<(f64, f64)> =
             rest.chunk_by(|a, b| a == b).map(|run| (run[0], run.len() as f64)).collect();

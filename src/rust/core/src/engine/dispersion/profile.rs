@@ -87,7 +87,8 @@ fn climb_alone(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
     let limit = (SMALL / job.mean()).ln();
     let leaves = |shape: f64, slope: f64| (shape < limit && slope < 0.0) || shape > LARGEST.ln();
     let mut profile = Profile::new(job, None, workspace);
-    let start = Point { coefficients: constant(job), shape: moment_alpha(job).ln() };
+    let shape = moment_alpha(job, &profile.histogram).ln();
+    let start = Point { coefficients: constant(job), shape };
     let joint = {
         let model = Model::NegativeBinomial(&profile.histogram);
         job.climb(model, start, profile.workspace, leaves)?
@@ -186,7 +187,7 @@ impl<'a> Profile<'a> {
         if summit.end != End::Converged {
             return Ok(None);
         }
-        let Some(adjusted) = CoxReid::at(self.job, alpha, &summit, self.workspace) else {
+        let Some(adjusted) = CoxReid::at(self.job, alpha, &summit) else {
             return Ok(None);
         };
         let (mut slope, mut bend) = shape_derivatives(&summit.view.sums, alpha, &self.histogram);

@@ -6,15 +6,26 @@ use super::solve::{Solution, inner, solve};
 use crate::Result;
 
 /// Squared distance to the optimum, in standard errors, at which to stop.
-const CONVERGED: f64 = 1e-16;
+pub const CONVERGED: f64 = 1e-16;
 /// Where rounding stops an ascent, this is still near enough.
 const NEAR_ENOUGH: f64 = 1e-13;
 /// A step of this size in the basis, so near the optimum, is taken in a
 /// direction in which there is no optimum.
 const DIVERGING: f64 = 1e-5;
+/// Newton's method squares the distance: a step to `NEARLY` that has multiplied its square
+/// by less than `SQUARED` is followed by one that multiplies it by the square of that, and
+/// standard errors are as far from those of the optimum as the root of it.
+const NEARLY: f64 = 1e-10;
+const SQUARED: f64 = 1e-8;
 /// Fisher scoring is cheap and steady; what it has not solved by then needs the
 /// observed curvature.
 const SCORING_ITERATIONS: usize = 15;
+/// So does the rest of the way, where Newton's method squares what is left with every
+/// step: once a step changes the linear predictors by less than this (mean square).
+const NEAR: f64 = 0.02;
+/// Where the distance is known to be below this (squared, in standard errors) next, that
+/// look may be the last, and is asked for expected information as well.
+const LAST: f64 = 1e-9;
 /// Steps of log(alpha), and of a linear predictor after a failed step.
 const SHAPE_STEP: f64 = 3.0;
 const PREDICTOR_STEP: f64 = 4.0;
@@ -80,6 +91,8 @@ pub struct Patience {
     pub max_iterations: usize,
     /// After how many of them to suspect that there is no optimum.
     pub trusting: usize,
+    /// The squared distance, in standard errors, that will do.
+    pub converged: f64,
 }
 
 /// Climbs from `start`. `stop` is asked at each point whether to leave early,
@@ -100,13 +113,16 @@ pub fn ascend(
         };
         // What no longer shrinks is the rounding of sums over huge counts.
         let rounding = step.decrement <= NEAR_ENOUGH && step.decrement > 0.25 * before;
-        if (step.decrement <= CONVERGED || rounding) && concave(&view) {
+        // Where every step squares what is left, the next is known to be the last.
+        let squares = step.decrement <= NEARLY && step.decrement <= SQUARED * before;
+        if (step.decrement <= patience.converged || rounding || squares) && concave(&view) {
             let end = if diverges(&step) { End::Endless } else { End::Converged };
             path.point = advance(&path.point, &step, 1.0);
             return path.end(objective, view, Some(step), end);
         }
         let endless = step.singular || ENDLESS.contains(&(step.decrement / before));
         suspicions = if endless { suspicions + 1 } else { 0 };
+        let shrunk = if before.is_finite() { step.decrement / before } else { 1.0 };
         before = step.decrement;
         if suspicions >= 2 && path.iterations >= patience.trusting {
             return path.end(objective, view, Some(step), End::Endless);
@@ -114,8 +130,10 @@ pub fn ascend(
         if path.iterations >= patience.max_iterations || stop(&path.point, &view) {
             return path.end(objective, view, Some(step), End::NotConverged);
         }
-        if path.iterations >= SCORING_ITERATIONS {
-            path.curvature = Curvature::Observed;
+        let near = step.decrement <= NEAR * mean_information(&view, path.curvature);
+        if near && concave(&view) || path.iterations >= SCORING_ITERATIONS {
+            let last = step.decrement * shrunk * shrunk <= LAST;
+            path.curvature = if last { Curvature::Both } else { Curvature::Observed };
         }
         let Some(higher) = climb(objective, &mut path, &view, &step)? else {
             let near = step.decrement <= NEAR_ENOUGH && concave(&view) && !diverges(&step);
@@ -142,7 +160,7 @@ impl Path {
         end: End,
     ) -> Result<Summit> {
         let view = match self.curvature {
-            Curvature::Expected => view,
+            Curvature::Expected | Curvature::Both => view,
             Curvature::Observed => objective.view(&self.point, Curvature::Expected)?,
         };
         let decrement = step.as_ref().map_or(f64::NAN, |step| step.decrement);
@@ -154,20 +172,21 @@ impl Path {
 
 /// The step that Newton's method, or Fisher scoring, takes from here.
 fn newton(view: &View, curvature: Curvature) -> Option<Step> {
+    let information = information(view, curvature);
     let Some((slope, bend)) = view.shape else {
-        let solution = solve(&view.sums.information, &view.sums.score)?;
+        let solution = solve(information, &view.sums.score)?;
         let decrement = inner(&solution.step, &view.sums.score);
         let Solution { step: coefficients, singular } = solution;
         return Some(Step { coefficients, shape: 0.0, singular, decrement });
     };
     let (mut coefficients, shape, singular) = match curvature {
         Curvature::Expected => {
-            let solution = solve(&view.sums.information, &view.sums.score)?;
+            let solution = solve(information, &view.sums.score)?;
             let shape = if bend < 0.0 { -slope / bend } else { slope.signum() };
             (solution.step, shape, solution.singular)
         }
-        Curvature::Observed => {
-            let mut triangle = view.sums.information.clone();
+        Curvature::Observed | Curvature::Both => {
+            let mut triangle = information.to_vec();
             triangle.extend(view.sums.cross.iter().map(|c| -c));
             triangle.push(-bend);
             let mut gradient = view.sums.score.clone();
@@ -179,10 +198,21 @@ fn newton(view: &View, curvature: Curvature) -> Option<Step> {
     };
     let decrement = inner(&coefficients, &view.sums.score) + slope * shape;
     let limited = shape.clamp(-SHAPE_STEP, SHAPE_STEP);
-    if curvature == Curvature::Observed && limited != shape {
+    if curvature.observed() && limited != shape {
         coefficients.iter_mut().for_each(|c| *c *= limited / shape);
     }
     Some(Step { coefficients, shape: limited, singular, decrement })
+}
+
+/// The information that steps are made of.
+fn information(view: &View, curvature: Curvature) -> &[f64] {
+    if curvature.observed() { &view.sums.observed } else { &view.sums.information }
+}
+
+/// Of one coefficient: the basis is orthogonal, and of the scale of a constant.
+fn mean_information(view: &View, curvature: Curvature) -> f64 {
+    let (triangle, p) = (information(view, curvature), view.sums.score.len());
+    (0..p).map(|i| triangle[i * (i + 3) / 2]).sum::<f64>() / p as f64
 }
 
 /// Takes the step, or as much of it as climbs; counts each look.

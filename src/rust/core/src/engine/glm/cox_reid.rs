@@ -12,13 +12,13 @@
 //! s = alpha mu / (1 + alpha mu), d the derivative of the coefficients' optimum.
 
 use super::ascent::Summit;
-use super::family::NegativeBinomial;
+use super::family::{Cells, NegativeBinomial, Share};
 use super::gene::Job;
-use super::pass::{Sums, Workspace, add_count, observe, shares};
+use super::pass::Desk;
 use super::solve::{eigen, inner, inverse, solve};
 use crate::design::products::{gram, products};
 use crate::design::{BLOCK, Blocks};
-use crate::simd::{Kernel, Vector, run};
+use crate::simd::{Kernel, LANES, Vector, run};
 use crate::source::GeneCounts;
 
 /// How the adjusted profile changes with log(alpha) at a summit of the
@@ -43,19 +43,14 @@ pub fn adjustment(information: &[f64], rank: usize) -> Option<f64> {
 
 impl CoxReid {
     /// By one pass over the cells. None where a direction carries no information.
-    pub fn at(
-        job: &Job<'_>,
-        alpha: f64,
-        summit: &Summit,
-        workspace: &mut Workspace,
-    ) -> Option<Self> {
+    pub fn at(job: &Job<'_>, alpha: f64, summit: &Summit) -> Option<Self> {
         let rank = job.design.rank();
         let information = &summit.view.sums.information;
         let inverse = inverse(information, rank)?;
         let coefficients = &summit.point.coefficients;
         let (blocks, counts) = (job.design.blocks(), job.counts);
         let cells = NegativeBinomial { alpha };
-        let sums = run(Turn { blocks, counts, cells, coefficients, inverse, workspace });
+        let sums = run(Turn { blocks, counts, cells, coefficients, inverse });
         let direction = solve(&sums.observed, &sums.cross)?.step;
         let slope = -0.5 * (sums.still + inner(&sums.moving, &direction));
         let bend = inner(&sums.cross, &direction);
@@ -71,7 +66,6 @@ struct Turn<'a> {
     coefficients: &'a [f64],
     /// I⁻¹, p x p.
     inverse: Vec<f64>,
-    workspace: &'a mut Workspace,
 }
 
 struct TurnSums {
@@ -98,29 +92,51 @@ impl Kernel for Turn<'_> {
             still: 0.0,
             moving: zeros(),
         };
-        let (mut unused, w) = (Sums::default(), self.workspace);
+        let mut desk = Desk::new();
+        let mut room = Room { moving: [0.0; BLOCK], cross: [0.0; BLOCK], observed: [0.0; BLOCK] };
         let mut next = 0;
-        for (block, (offset, columns)) in self.blocks.iter().enumerate() {
-            shares::<_, V>(self.cells, offset, columns, self.coefficients, w, &mut unused);
-            let end = block * BLOCK + BLOCK;
-            while next < self.counts.cells.len() && (self.counts.cells[next] as usize) < end {
-                let at = self.counts.cells[next] as usize % BLOCK;
-                add_count::<NegativeBinomial>(self.counts.counts[next], at, w, &mut unused);
-                next += 1;
-            }
-            let mut leverage = leverages(columns, &self.inverse);
-            for (i, share) in leverage.iter_mut().enumerate() {
-                *share *= w.weight[i];
-                sums.still -= *share * w.saturation[i];
-                *share *= w.slope[i];
-            }
-            products::<V>(columns, &leverage, &mut sums.moving);
-            observe(w);
-            products::<V>(columns, &w.cross, &mut sums.cross);
-            gram::<V>(columns, &w.weight, &mut sums.observed);
+        for block in 0..self.blocks.len() {
+            let (_, columns) = self.blocks.block(block);
+            let from = desk.lay(self.counts, block, &mut next);
+            desk.predict::<V>(self.blocks, block, self.coefficients);
+            let leverage = leverages(columns, &self.inverse);
+            sums.still += turn::<V>(self.cells, &desk, &leverage, &mut room);
+            desk.clear(&self.counts.cells[from..next]);
+            products::<V>(columns, &room.moving, &mut sums.moving);
+            products::<V>(columns, &room.cross, &mut sums.cross);
+            gram::<V>(columns, &room.observed, &mut sums.observed);
         }
         sums
     }
+}
+
+/// Of a block: h (1 - s) w, - r s, and observed weights w + r s.
+struct Room {
+    moving: [f64; BLOCK],
+    cross: [f64; BLOCK],
+    observed: [f64; BLOCK],
+}
+
+/// Fills the room, and adds up -h s w.
+#[inline(always)]
+fn turn<V: Vector>(
+    cells: NegativeBinomial,
+    desk: &Desk,
+    leverage: &[f64; BLOCK],
+    room: &mut Room,
+) -> f64 {
+    let mut still = V::zero();
+    for group in 0..BLOCK / LANES {
+        let (y, eta) = desk.cell::<V>(group);
+        let Share { residual, slope, weight, saturation, .. } = cells.share(eta);
+        let turn = y.times_plus(slope, residual).times(saturation);
+        let share = V::load(leverage, group).times(weight);
+        still = still.minus(share.times(saturation));
+        share.times(slope).store(&mut room.moving, group);
+        V::zero().minus(turn).store(&mut room.cross, group);
+        weight.plus(turn).store(&mut room.observed, group);
+    }
+    still.total()
 }
 
 /// q' I⁻¹ q of each cell of a block.

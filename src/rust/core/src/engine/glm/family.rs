@@ -1,4 +1,4 @@
-use crate::simd::{Vector, exp, log1p_and_inverse};
+use crate::simd::{Number, exp_of, log1p_and_inverse_of};
 use crate::source::CountKind;
 
 /// The models that [`super::fit_genes`] fits, each with its canonical link but
@@ -37,28 +37,31 @@ impl Family {
     }
 }
 
-/// What a cell with a count of zero contributes, and how a count changes it.
-/// A cell's log-likelihood is `y eta - (1 + alpha y) cumulant`, up to a term
-/// that does not depend on eta.
-pub struct Share {
-    pub mean: f64,
+/// What a cell with a count of zero contributes, and how a count changes it; of
+/// one cell or of eight. A cell's log-likelihood is `y eta - (1 + alpha y) cumulant`,
+/// up to a term that does not depend on eta.
+pub struct Share<N> {
     /// Derivative of the log-likelihood with respect to eta at y = 0.
-    pub residual: f64,
+    pub residual: N,
     /// What a count of one adds to that derivative.
-    pub slope: f64,
+    pub slope: N,
     /// Expected information about eta.
-    pub weight: f64,
-    pub cumulant: f64,
+    pub weight: N,
+    pub cumulant: N,
     /// alpha mu / (1 + alpha mu); zero but in the negative binomial.
-    pub saturation: f64,
+    pub saturation: N,
 }
 
-/// A distribution with its link, cell by cell. Branch-free, so that loops over
-/// cells become vector code.
-pub trait Cells: Copy {
+/// A distribution with its link, cell by cell, without a branch.
+pub trait Cells: Copy + Sync {
     /// Whether there is a shape parameter alpha to be estimated.
     const SHAPE: bool;
-    fn share<V: Vector>(self, eta: f64) -> Share;
+
+    fn share<N: Number>(self, eta: N) -> Share<N>;
+
+    fn alpha(self) -> f64 {
+        0.0
+    }
 }
 
 /// Log link; variance mu + alpha mu², alpha = 1 / theta > 0.
@@ -71,13 +74,18 @@ impl Cells for NegativeBinomial {
     const SHAPE: bool = true;
 
     #[inline(always)]
-    fn share<V: Vector>(self, eta: f64) -> Share {
-        let mean = exp::<V>(eta);
-        let (log1p, slope) = log1p_and_inverse::<V>(self.alpha * mean);
-        let weight = mean * slope;
-        let cumulant = (1.0 / self.alpha) * log1p;
-        let saturation = self.alpha * weight;
-        Share { mean, residual: -weight, slope, weight, cumulant, saturation }
+    fn share<N: Number>(self, eta: N) -> Share<N> {
+        let alpha = N::of(self.alpha);
+        let mean = exp_of(eta);
+        let (log1p, slope) = log1p_and_inverse_of(alpha.times(mean));
+        let weight = mean.times(slope);
+        let cumulant = N::of(1.0 / self.alpha).times(log1p);
+        let saturation = alpha.times(weight);
+        Share { residual: N::of(0.0).minus(weight), slope, weight, cumulant, saturation }
+    }
+
+    fn alpha(self) -> f64 {
+        self.alpha
     }
 }
 
@@ -89,9 +97,15 @@ impl Cells for Poisson {
     const SHAPE: bool = false;
 
     #[inline(always)]
-    fn share<V: Vector>(self, eta: f64) -> Share {
-        let mean = exp::<V>(eta);
-        Share { mean, residual: -mean, slope: 1.0, weight: mean, cumulant: mean, saturation: 0.0 }
+    fn share<N: Number>(self, eta: N) -> Share<N> {
+        let (zero, mean) = (N::of(0.0), exp_of(eta));
+        Share {
+            residual: zero.minus(mean),
+            slope: N::of(1.0),
+            weight: mean,
+            cumulant: mean,
+            saturation: zero,
+        }
     }
 }
 
@@ -103,13 +117,18 @@ impl Cells for Bernoulli {
     const SHAPE: bool = false;
 
     #[inline(always)]
-    fn share<V: Vector>(self, eta: f64) -> Share {
+    fn share<N: Number>(self, eta: N) -> Share<N> {
         // With e = exp(-|eta|), nothing overflows and no digit is lost.
-        let e = exp::<V>(-eta.abs());
-        let (log1p, inverse) = log1p_and_inverse::<V>(e);
-        let mean = if eta >= 0.0 { inverse } else { e * inverse };
-        let weight = e * inverse * inverse;
-        let cumulant = eta.max(0.0) + log1p;
-        Share { mean, residual: -mean, slope: 1.0, weight, cumulant, saturation: 0.0 }
+        let zero = N::of(0.0);
+        let e = exp_of(zero.minus(eta.abs()));
+        let (log1p, inverse) = log1p_and_inverse_of(e);
+        let mean = eta.choose(inverse, e.times(inverse));
+        Share {
+            residual: zero.minus(mean),
+            slope: N::of(1.0),
+            weight: e.times(inverse).times(inverse),
+            cumulant: eta.at_least(0.0).plus(log1p),
+            saturation: zero,
+        }
     }
 }

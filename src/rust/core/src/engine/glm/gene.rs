@@ -1,14 +1,16 @@
 //! One gene, one model: from where to start to what is reported.
 
-use super::ascent::{End, Patience, Point, Summit, ascend};
+use super::ascent::{CONVERGED, End, Patience, Point, Summit, ascend};
 use super::family::Family;
 use super::gaussian::least_squares;
 use super::likelihood::{Likelihood, Model};
 use super::limit::in_the_limit;
 use super::negative_binomial::{negative_binomial, negative_binomial_at};
 use super::pass::Workspace;
+use super::pearson::squared_residuals;
 use super::separation::{self, Estimate, Limit};
 use super::solve::inverse;
+use super::start::look_first;
 use crate::design::Design;
 use crate::source::GeneCounts;
 use crate::special::CountHistogram;
@@ -190,6 +192,7 @@ pub(crate) struct Job<'a> {
     pub(super) max_iterations: usize,
     /// Residual degrees of freedom of the whole gene.
     pub(super) freedom: f64,
+    mean: f64,
     pub(super) monitor: &'a Monitor,
 }
 
@@ -201,7 +204,17 @@ impl<'a> Job<'a> {
         monitor: &'a Monitor,
     ) -> Self {
         let freedom = design.cells() as f64 - design.rank() as f64;
-        Self { counts, design, max_iterations, freedom, monitor }
+        let mean = counts.total() / design.cells() as f64;
+        Self { counts, design, max_iterations, freedom, mean, monitor }
+    }
+
+    /// The same gene in fewer cells, with the degrees of freedom of all.
+    pub(super) fn of_remainder<'b>(&self, counts: GeneCounts<'b>, design: &'b Design) -> Job<'b>
+    where
+        'a: 'b,
+    {
+        let job = Job::new(counts, design, self.max_iterations, self.monitor);
+        Job { freedom: self.freedom, ..job }
     }
 
     /// Fits the gene, in the limit where there is no optimum.
@@ -238,7 +251,8 @@ impl<'a> Job<'a> {
         let binomial = matches!(model, Model::Bernoulli);
         let origin = start.coefficients.clone();
         let mut objective = self.likelihood(model, workspace);
-        let mut patience = Patience { max_iterations: self.max_iterations, trusting: 0 };
+        let mut patience =
+            Patience { max_iterations: self.max_iterations, trusting: 0, converged: CONVERGED };
         let (mut from, mut taken) = (start, 0);
         loop {
             let mut summit = ascend(&mut objective, from, patience, |point, view| {
@@ -271,12 +285,12 @@ impl<'a> Job<'a> {
         model: Model<'b>,
         workspace: &'b mut Workspace,
     ) -> Likelihood<'b> {
-        let Job { counts, design, monitor, .. } = self;
-        Likelihood { model, design, counts: *counts, workspace, monitor }
+        let (blocks, counts, monitor) = (self.design.blocks(), self.counts, self.monitor);
+        Likelihood { model, blocks, counts, workspace, monitor }
     }
 
     pub(crate) fn mean(&self) -> f64 {
-        self.counts.total() / self.design.cells() as f64
+        self.mean
     }
 
     /// Coefficients of a constant predictor, or of what the design has nearest
@@ -311,6 +325,7 @@ fn binomial(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
     let exposure = job.design.offset_moments().0;
     let start = job.start((mean / (1.0 - mean)).ln() - exposure.ln());
     let start = Point { coefficients: start, shape: 0.0 };
+    let start = look_first(job, Model::Bernoulli, start, workspace)?;
     let summit = job.climb(Model::Bernoulli, start, workspace, |_, _| false)?;
     let mut fit = GeneFit::at_summit(&summit, job.design, 1.0);
     fit.log_likelihood = summit.view.log_likelihood;
@@ -329,10 +344,8 @@ fn poisson(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
 
 fn quasi_poisson(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
     let summit = poisson_summit(job, workspace)?;
-    let sums = &summit.view.sums;
-    // Sum of (y - mu)² / mu, from the cells with counts and the totals.
-    let pearson = sums.count2_over_mean - 2.0 * job.counts.total() + sums.mean;
-    let mut fit = GeneFit::at_summit(&summit, job.design, pearson.max(0.0) / job.freedom);
+    let pearson = squared_residuals(job.design.blocks(), job.counts, &summit.point.coefficients);
+    let mut fit = GeneFit::at_summit(&summit, job.design, pearson / job.freedom);
     fit.deviance = poisson_deviance(job, &summit);
     Ok(fit)
 }
@@ -340,6 +353,7 @@ fn quasi_poisson(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
 fn poisson_summit(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<Summit> {
     let start = job.start((job.mean() / job.design.offset_moments().0).ln());
     let start = Point { coefficients: start, shape: 0.0 };
+    let start = look_first(job, Model::Poisson, start, workspace)?;
     job.climb(Model::Poisson, start, workspace, |_, _| false)
 }
 

@@ -3,12 +3,13 @@
 use super::ascent::{Objective, Point, View};
 use super::family::{Bernoulli, NegativeBinomial, Poisson};
 use super::pass::{Curvature, Pass, Sums, Workspace, largest_change};
-use crate::design::Design;
+use crate::design::Blocks;
 use crate::source::GeneCounts;
 use crate::special::{CountHistogram, RisingSums};
 use crate::{Monitor, Result};
 
 /// Which likelihood is climbed.
+#[derive(Clone, Copy)]
 pub enum Model<'a> {
     NegativeBinomial(&'a CountHistogram),
     /// With alpha > 0 given, whatever the point says.
@@ -17,11 +18,11 @@ pub enum Model<'a> {
     Bernoulli,
 }
 
-/// A gene, a design and a model. Terms that depend on the counts alone (the
+/// A gene, the blocks of a design, and a model. Terms that depend on the counts alone (the
 /// log-factorials) are left out.
 pub struct Likelihood<'a> {
     pub model: Model<'a>,
-    pub design: &'a Design,
+    pub blocks: &'a Blocks,
     pub counts: GeneCounts<'a>,
     pub workspace: &'a mut Workspace,
     pub monitor: &'a Monitor,
@@ -40,26 +41,27 @@ impl Objective for Likelihood<'_> {
                 let sums = self.sums(NegativeBinomial { alpha }, at, curvature);
                 Ok(View { shape: None, ..negative_binomial(sums, alpha, histogram) })
             }
-            Model::Poisson => Ok(canonical(self.sums(Poisson, at, curvature))),
-            Model::Bernoulli => Ok(canonical(self.sums(Bernoulli, at, curvature))),
+            Model::Poisson => Ok(canonical(self.sums(Poisson, at, Curvature::Expected))),
+            Model::Bernoulli => Ok(canonical(self.sums(Bernoulli, at, Curvature::Expected))),
         }
     }
 
     fn largest_change(&self, step: &[f64]) -> f64 {
-        largest_change(self.design.blocks(), step)
+        largest_change(self.blocks, step)
     }
 }
 
 impl Likelihood<'_> {
     fn sums(&mut self, cells: impl super::family::Cells, at: &Point, curvature: Curvature) -> Sums {
-        let blocks = self.design.blocks();
-        let coefficients = &at.coefficients;
-        Pass { blocks, cells, counts: self.counts, coefficients, curvature }.sums(self.workspace)
+        let (blocks, counts, coefficients) = (self.blocks, self.counts, &at.coefficients);
+        Pass { blocks, cells, counts, coefficients, curvature }.sums(self.workspace)
     }
 }
 
-fn canonical(sums: Sums) -> View {
-    View { log_likelihood: sums.count_predictor - sums.cumulant, sums, shape: None }
+/// With the canonical link, observed information is expected information.
+fn canonical(mut sums: Sums) -> View {
+    sums.observed = sums.information.clone();
+    View { log_likelihood: sums.log_likelihood, sums, shape: None }
 }
 
 /// With s = alpha mu / (1 + alpha mu), and sums over cells,
@@ -69,21 +71,17 @@ fn canonical(sums: Sums) -> View {
 /// and its first two derivatives with respect to log(alpha).
 fn negative_binomial(sums: Sums, alpha: f64, histogram: &CountHistogram) -> View {
     let rising = histogram.rising(alpha);
-    let log_likelihood =
-        rising.log + sums.count_predictor - sums.cumulant - alpha * sums.count_cumulant;
-    let shape = Some(derivatives(&rising, &sums, alpha));
-    View { log_likelihood, sums, shape }
+    let log_likelihood = rising.log + sums.log_likelihood;
+    View { log_likelihood, shape: Some(derivatives(&rising, &sums)), sums }
 }
 
 /// The first two derivatives of the negative binomial's log-likelihood with
 /// respect to log(alpha).
 pub fn shape_derivatives(sums: &Sums, alpha: f64, histogram: &CountHistogram) -> (f64, f64) {
-    derivatives(&histogram.rising(alpha), sums, alpha)
+    derivatives(&histogram.rising(alpha), sums)
 }
 
-fn derivatives(rising: &RisingSums, sums: &Sums, alpha: f64) -> (f64, f64) {
-    let slope = rising.first + sums.log_excess - sums.count_saturation;
-    let bend =
-        rising.second - sums.log_excess + sums.saturation2 / alpha - sums.count_saturation_slope;
-    (slope, bend)
+fn derivatives(rising: &RisingSums, sums: &Sums) -> (f64, f64) {
+    let slope = rising.first + sums.excess - sums.count_saturation;
+    (slope, rising.second - sums.excess - sums.bend)
 }

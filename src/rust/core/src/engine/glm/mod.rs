@@ -8,9 +8,11 @@
 
 mod family;
 mod pass;
+mod pearson;
 mod gaussian;
 mod solve;
 mod ascent;
+mod start;
 mod separation;
 mod likelihood;
 mod negative_binomial;

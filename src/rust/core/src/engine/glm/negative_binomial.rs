@@ -5,6 +5,7 @@ use super::ascent::{End, Objective, Point, Summit};
 use super::gene::{Climbed, GeneFit, Job, Status, poisson_deviance};
 use super::likelihood::Model;
 use super::pass::{Curvature, Workspace};
+use super::start::look_first;
 use crate::special::CountHistogram;
 
 /// The smallest alpha, times the mean count, that the ascent follows: below it
@@ -21,11 +22,12 @@ pub const ALPHAS: [f64; 4] = [0.03, 0.3, 3.0, 30.0];
 pub fn negative_binomial(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
     let histogram = CountHistogram::new(job.counts.counts);
     let coefficients = job.start((job.mean() / job.design.offset_moments().0).ln());
-    let start = Point { coefficients, shape: moment_alpha(job).ln() };
+    let start = Point { coefficients, shape: moment_alpha(job, &histogram).ln() };
     let limit = (SMALL / job.mean()).ln();
     let leaves = |shape: f64, slope: f64| (shape < limit && slope < 0.0) || shape > LARGEST.ln();
-    let model = || Model::NegativeBinomial(&histogram);
-    let summit = job.climb(model(), start, workspace, leaves)?;
+    let model = Model::NegativeBinomial(&histogram);
+    let start = look_first(job, model, start, workspace)?;
+    let summit = job.climb(model, start, workspace, leaves)?;
     let summit = if summit.end == End::Converged || summit.point.shape >= limit {
         summit
     } else {
@@ -57,6 +59,7 @@ pub fn negative_binomial_at(
         return Ok(at_limit(job, &histogram, &poisson));
     }
     let model = Model::NegativeBinomialAt(alpha, &histogram);
+    let start = look_first(job, model, start, workspace)?;
     let summit = job.climb(model, start, workspace, |_, _| false)?;
     Ok(report(job, &histogram, &summit, alpha))
 }
@@ -67,8 +70,7 @@ pub fn report(job: &Job<'_>, histogram: &CountHistogram, summit: &Summit, alpha:
     let (sums, theta) = (&summit.view.sums, 1.0 / alpha);
     fit.log_likelihood = summit.view.log_likelihood - histogram.log_factorials();
     let saturated = histogram.sum(|y| y * y.ln() - (y + theta) * (alpha * y).ln_1p());
-    let reached = sums.count_predictor - sums.cumulant - alpha * sums.count_cumulant;
-    fit.deviance = 2.0 * (saturated - reached);
+    fit.deviance = 2.0 * (saturated - sums.log_likelihood);
     if fit.status == Status::Ok {
         fit.theta = theta;
     }
@@ -130,9 +132,9 @@ pub fn at_limit(job: &Job<'_>, histogram: &CountHistogram, poisson: &Summit) -> 
 }
 
 /// alpha by moments, as if size factors explained what differs between cells.
-pub fn moment_alpha(job: &Job<'_>) -> f64 {
+pub fn moment_alpha(job: &Job<'_>, histogram: &CountHistogram) -> f64 {
     let (n, mean) = (job.design.cells() as f64, job.mean());
-    let squares: f64 = job.counts.counts.iter().map(|y| y * y).sum();
+    let squares = histogram.sum(|y| y * y);
     let excess = (squares / n - mean) / (mean * mean);
     let alpha = excess / (1.0 + job.design.offset_moments().1) - 1.0;
     alpha.clamp(0.01, 100.0)

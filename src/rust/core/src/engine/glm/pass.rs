@@ -1,11 +1,16 @@
 //! One pass over the cells: everything that Newton's method wants to know of a
 //! gene's log-likelihood at given coefficients.
 
-use super::family::Cells;
-use crate::design::products::{dots, gram, predictors, products, sum};
+use super::family::{Cells, Share};
+use crate::design::products::{gram, predictors, products};
 use crate::design::{BLOCK, Blocks};
-use crate::simd::{EXP_RANGE, Kernel, Vector, run};
+use crate::simd::{EXP_RANGE, Kernel, LANES, Vector, run};
 use crate::source::GeneCounts;
+use rayon::prelude::*;
+
+/// Blocks in a section: sums are added up section by section, in their order,
+/// whichever threads they come from.
+const SECTION: usize = 64;
 
 /// Which second derivatives a pass adds up.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -14,33 +19,44 @@ pub enum Curvature {
     Expected,
     /// Observed information, and its cross term with the shape.
     Observed,
+    Both,
 }
 
-/// Sums over all cells; p columns.
+impl Curvature {
+    pub fn expected(self) -> bool {
+        self != Curvature::Observed
+    }
+
+    pub fn observed(self) -> bool {
+        self != Curvature::Expected
+    }
+}
+
+/// Sums over all cells; p columns. With mu the mean, s = alpha mu / (1 + alpha mu),
+/// w = mu / (1 + alpha mu), r the derivative of a cell's log-likelihood with respect
+/// to its linear predictor eta, and K its cumulant:
 #[derive(Clone, Debug, Default)]
 pub struct Sums {
-    /// Q'r, r the derivative of each cell's log-likelihood.
+    /// Sum of y eta - (1 + alpha y) K.
+    pub log_likelihood: f64,
+    /// Q'r.
     pub score: Vec<f64>,
-    /// Q'WQ, lower triangle, row after row.
+    /// Q'WQ, lower triangle, row after row; empty where it was not asked for.
     pub information: Vec<f64>,
-    /// Derivative of the score with respect to log(alpha) ([`Curvature::Observed`]).
+    /// The same of observed weights W + r s.
+    pub observed: Vec<f64>,
+    /// Derivative of the score with respect to log(alpha), with the observed.
     pub cross: Vec<f64>,
-    pub cumulant: f64,
-    pub mean: f64,
-    /// Sum of (log(1 + alpha mu) - s) / alpha, s = alpha mu / (1 + alpha mu).
-    pub log_excess: f64,
-    /// Sum of s².
-    pub saturation2: f64,
-    /// Sums over the cells with counts: y eta, y times the cumulant, y s,
-    /// y s (1 - s), and y² / mean.
-    pub count_predictor: f64,
-    pub count_cumulant: f64,
+    /// Sum of K - w.
+    pub excess: f64,
+    /// Sum of y s.
     pub count_saturation: f64,
-    pub count_saturation_slope: f64,
-    pub count2_over_mean: f64,
+    /// Sum of r s.
+    pub bend: f64,
 }
 
 /// A pass of a gene over a design at coefficients of the design's basis.
+#[derive(Clone, Copy)]
 pub struct Pass<'a, C> {
     pub blocks: &'a Blocks,
     pub cells: C,
@@ -51,79 +67,21 @@ pub struct Pass<'a, C> {
 
 impl<C: Cells> Pass<'_, C> {
     pub fn sums(self, workspace: &mut Workspace) -> Sums {
-        run(Compiled { pass: self, workspace })
-    }
-}
-
-/// What one block leaves for its counts and its cross products. One a thread.
-pub struct Workspace {
-    pub(super) predictor: [f64; BLOCK],
-    pub(super) residual: [f64; BLOCK],
-    pub(super) slope: [f64; BLOCK],
-    pub(super) weight: [f64; BLOCK],
-    pub(super) saturation: [f64; BLOCK],
-    pub(super) cumulant: [f64; BLOCK],
-    pub(super) mean: [f64; BLOCK],
-    pub(super) cross: [f64; BLOCK],
-}
-
-impl Workspace {
-    pub fn new() -> Self {
-        let empty = [0.0; BLOCK];
-        Self {
-            predictor: empty,
-            residual: empty,
-            slope: empty,
-            weight: empty,
-            saturation: empty,
-            cumulant: empty,
-            mean: empty,
-            cross: empty,
-        }
-    }
-}
-
-impl Default for Workspace {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-struct Compiled<'a, C> {
-    pass: Pass<'a, C>,
-    workspace: &'a mut Workspace,
-}
-
-impl<C: Cells> Kernel for Compiled<'_, C> {
-    type Output = Sums;
-
-    #[inline(always)]
-    fn run<V: Vector>(self) -> Sums {
-        let Self { pass, workspace } = self;
-        let p = pass.blocks.columns();
-        let mut sums = Sums {
-            score: vec![0.0; p],
-            information: vec![0.0; p * (p + 1) / 2],
-            cross: vec![0.0; p],
-            ..Sums::default()
+        let sections = self.blocks.len().div_ceil(SECTION);
+        let section = |k: usize, desk: &mut Desk| {
+            let blocks = k * SECTION..self.blocks.len().min((k + 1) * SECTION);
+            run(Section { pass: self, first: blocks.start, end: blocks.end, desk })
         };
-        let mut next = 0;
-        for (block, (offset, columns)) in pass.blocks.iter().enumerate() {
-            shares::<C, V>(pass.cells, offset, columns, pass.coefficients, workspace, &mut sums);
-            let end = block * BLOCK + BLOCK;
-            while next < pass.counts.cells.len() && (pass.counts.cells[next] as usize) < end {
-                let at = pass.counts.cells[next] as usize % BLOCK;
-                add_count::<C>(pass.counts.counts[next], at, workspace, &mut sums);
-                next += 1;
-            }
-            if pass.curvature == Curvature::Observed {
-                observe(workspace);
-                products::<V>(columns, &workspace.cross, &mut sums.cross);
-            }
-            products::<V>(columns, &workspace.residual, &mut sums.score);
-            gram::<V>(columns, &workspace.weight, &mut sums.information);
+        let mut total = Sums::default();
+        if workspace.across_cells {
+            let sections = (0..sections).into_par_iter().with_max_len(1);
+            let sums: Vec<Sums> =
+                sections.map_init(Desk::new, |desk, k| section(k, desk)).collect();
+            sums.into_iter().for_each(|sums| total.add(sums));
+        } else {
+            (0..sections).for_each(|k| total.add(section(k, &mut workspace.desk)));
         }
-        sums
+        total
     }
 }
 
@@ -141,69 +99,209 @@ pub fn largest_change(blocks: &Blocks, step: &[f64]) -> f64 {
     largest
 }
 
-/// The cells' shares at counts of zero, and their sums.
-///
-/// Loops run over whole blocks and do one thing each: so they compile to vector
-/// code.
-#[inline(always)]
-pub fn shares<C: Cells, V: Vector>(
-    cells: C,
-    offset: &[f64],
-    columns: &[f64],
-    coefficients: &[f64],
-    workspace: &mut Workspace,
-    sums: &mut Sums,
-) {
-    let w = workspace;
-    predictors::<V>(offset, columns, coefficients, &mut w.predictor);
-    for i in 0..BLOCK {
-        // As far as `exp` goes: else a count would gain what its mean does not cost.
-        w.predictor[i] = w.predictor[i].min(EXP_RANGE.1);
-        let share = cells.share::<V>(w.predictor[i]);
-        w.mean[i] = share.mean;
-        w.residual[i] = share.residual;
-        w.slope[i] = share.slope;
-        w.weight[i] = share.weight;
-        w.cumulant[i] = share.cumulant;
-        w.saturation[i] = share.saturation;
+/// What a thread works with.
+pub struct Workspace {
+    desk: Desk,
+    across_cells: bool,
+}
+
+impl Workspace {
+    pub fn new() -> Self {
+        Self { desk: Desk::new(), across_cells: false }
     }
-    sums.cumulant += sum::<V>(&w.cumulant);
-    sums.mean += sum::<V>(&w.mean);
-    if C::SHAPE {
-        for i in 0..BLOCK {
-            // The weight is s / alpha.
-            w.cross[i] = w.cumulant[i] - w.weight[i];
+
+    /// For a gene whose passes are to take all threads of the pool.
+    pub fn across_cells() -> Self {
+        Self { across_cells: true, ..Self::new() }
+    }
+
+    /// Whether this many genes and cells leave threads without a gene, which then
+    /// had better share the cells.
+    pub fn for_few_genes(genes: usize, cells: usize) -> Option<Self> {
+        let threads = rayon::current_num_threads();
+        let few = threads > 1 && genes < 8 * threads && cells >= 2 * threads * SECTION * BLOCK;
+        few.then(Self::across_cells)
+    }
+}
+
+impl Default for Workspace {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// What is kept of one block.
+pub(super) struct Desk {
+    /// All zero between blocks.
+    counts: [f64; BLOCK],
+    predictor: [f64; BLOCK],
+    residual: [f64; BLOCK],
+    weight: [f64; BLOCK],
+    observed: [f64; BLOCK],
+    cross: [f64; BLOCK],
+}
+
+impl Desk {
+    pub(super) fn new() -> Self {
+        let empty = [0.0; BLOCK];
+        Self {
+            counts: empty,
+            predictor: empty,
+            residual: empty,
+            weight: empty,
+            observed: empty,
+            cross: empty,
         }
-        sums.log_excess += sum::<V>(&w.cross);
-        let mut squares = [0.0];
-        dots::<1, V>(&w.saturation, &w.saturation, &mut squares);
-        sums.saturation2 += squares[0];
+    }
+
+    /// Lays out the counts of a block, of which `next` is the first; gives back where
+    /// it was, and moves it on.
+    #[inline(always)]
+    pub(super) fn lay(&mut self, counts: GeneCounts<'_>, block: usize, next: &mut usize) -> usize {
+        let from = *next;
+        let most = counts.cells.len().min(from + BLOCK);
+        let end = (block + 1) * BLOCK;
+        let here = counts.cells[from..most].partition_point(|&cell| (cell as usize) < end);
+        *next += here;
+        for (&cell, &count) in counts.cells[from..*next].iter().zip(&counts.counts[from..*next]) {
+            self.counts[cell as usize % BLOCK] = count;
+        }
+        from
+    }
+
+    /// Takes these cells' counts away.
+    #[inline(always)]
+    pub(super) fn clear(&mut self, cells: &[u32]) {
+        if cells.len() > BLOCK / 8 {
+            self.counts.fill(0.0);
+        } else {
+            cells.iter().for_each(|&cell| self.counts[cell as usize % BLOCK] = 0.0);
+        }
+    }
+
+    /// Linear predictors of a block.
+    #[inline(always)]
+    pub(super) fn predict<V: Vector>(
+        &mut self,
+        blocks: &Blocks,
+        block: usize,
+        coefficients: &[f64],
+    ) {
+        let (offset, columns) = blocks.block(block);
+        predictors::<V>(offset, columns, coefficients, &mut self.predictor);
+    }
+
+    /// Counts and linear predictors of eight cells.
+    #[inline(always)]
+    pub(super) fn cell<V: Vector>(&self, group: usize) -> (V, V) {
+        // As far as `exp` goes: else a count would gain what its mean does not cost.
+        let eta = V::load(&self.predictor, group).at_most(EXP_RANGE.1);
+        (V::load(&self.counts, group), eta)
     }
 }
 
-/// What a count other than zero changes.
-#[inline(always)]
-pub fn add_count<C: Cells>(y: f64, at: usize, workspace: &mut Workspace, sums: &mut Sums) {
-    let slope = workspace.slope[at];
-    workspace.residual[at] += y * slope;
-    sums.count_predictor += y * workspace.predictor[at];
-    sums.count_cumulant += y * workspace.cumulant[at];
-    if C::SHAPE {
-        let saturation = y * workspace.saturation[at];
-        sums.count_saturation += saturation;
-        sums.count_saturation_slope += saturation * slope;
-    } else {
-        sums.count2_over_mean += y * y / workspace.mean[at];
+struct Section<'a, C> {
+    pass: Pass<'a, C>,
+    first: usize,
+    end: usize,
+    desk: &'a mut Desk,
+}
+
+impl<C: Cells> Kernel for Section<'_, C> {
+    type Output = Sums;
+
+    #[inline(always)]
+    fn run<V: Vector>(self) -> Sums {
+        let Self { pass, first, end, desk } = self;
+        let Pass { blocks, cells, counts, coefficients, curvature } = pass;
+        let mut sums = Sums::new(blocks.columns(), curvature);
+        let mut next = counts.cells.partition_point(|&cell| (cell as usize) < first * BLOCK);
+        for block in first..end {
+            let (_, columns) = blocks.block(block);
+            let from = desk.lay(counts, block, &mut next);
+            desk.predict::<V>(blocks, block, coefficients);
+            match curvature {
+                Curvature::Expected => weigh::<C, V, false>(cells, desk, &mut sums),
+                _ => weigh::<C, V, true>(cells, desk, &mut sums),
+            }
+            desk.clear(&counts.cells[from..next]);
+            products::<V>(columns, &desk.residual, &mut sums.score);
+            if curvature.expected() {
+                gram::<V>(columns, &desk.weight, &mut sums.information);
+            }
+            if curvature.observed() {
+                products::<V>(columns, &desk.cross, &mut sums.cross);
+                gram::<V>(columns, &desk.observed, &mut sums.observed);
+            }
+        }
+        sums
     }
 }
 
-/// Turns expected weights into observed ones: - dr/deta = W + r s, and
-/// dr/dlog(alpha) = - r s.
+/// Residuals and weights of a block's cells, and what is summed of each alone.
 #[inline(always)]
-pub fn observe(workspace: &mut Workspace) {
-    for i in 0..BLOCK {
-        let bend = workspace.residual[i] * workspace.saturation[i];
-        workspace.weight[i] += bend;
-        workspace.cross[i] = -bend;
+fn weigh<C: Cells, V: Vector, const OBSERVED: bool>(cells: C, desk: &mut Desk, sums: &mut Sums) {
+    let (mut log_likelihood, mut excess) = (V::zero(), V::zero());
+    let (mut count_saturation, mut bend) = (V::zero(), V::zero());
+    let one = V::of(1.0);
+    for group in 0..BLOCK / LANES {
+        let (y, eta) = desk.cell::<V>(group);
+        let Share { residual, slope, weight, cumulant, saturation } = cells.share(eta);
+        let residual = y.times_plus(slope, residual);
+        residual.store(&mut desk.residual, group);
+        weight.store(&mut desk.weight, group);
+        log_likelihood = log_likelihood.plus(y.times(eta));
+        if C::SHAPE {
+            let spread = y.times_plus(V::of(cells.alpha()), one);
+            log_likelihood = log_likelihood.minus(spread.times(cumulant));
+            excess = excess.plus(cumulant.minus(weight));
+            count_saturation = y.times_plus(saturation, count_saturation);
+            bend = residual.times_plus(saturation, bend);
+        } else {
+            log_likelihood = log_likelihood.minus(cumulant);
+        }
+        if OBSERVED {
+            // - dr/deta = W + r s, and dr/dlog(alpha) = - r s.
+            let turn = residual.times(saturation);
+            weight.plus(turn).store(&mut desk.observed, group);
+            V::zero().minus(turn).store(&mut desk.cross, group);
+        }
+    }
+    sums.log_likelihood += log_likelihood.total();
+    sums.excess += excess.total();
+    sums.count_saturation += count_saturation.total();
+    sums.bend += bend.total();
+}
+
+impl Sums {
+    fn new(p: usize, curvature: Curvature) -> Self {
+        let triangle = |wanted: bool| vec![0.0; if wanted { p * (p + 1) / 2 } else { 0 }];
+        Self {
+            score: vec![0.0; p],
+            information: triangle(curvature.expected()),
+            observed: triangle(curvature.observed()),
+            cross: vec![0.0; if curvature.observed() { p } else { 0 }],
+            ..Self::default()
+        }
+    }
+
+    fn add(&mut self, section: Sums) {
+        if self.score.is_empty() {
+            *self = section;
+            return;
+        }
+        let pairs = [
+            (&mut self.score, section.score),
+            (&mut self.information, section.information),
+            (&mut self.observed, section.observed),
+            (&mut self.cross, section.cross),
+        ];
+        for (total, part) in pairs {
+            total.iter_mut().zip(part).for_each(|(total, part)| *total += part);
+        }
+        self.log_likelihood += section.log_likelihood;
+        self.excess += section.excess;
+        self.count_saturation += section.count_saturation;
+        self.bend += section.bend;
     }
 }

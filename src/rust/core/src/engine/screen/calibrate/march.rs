@@ -197,7 +197,7 @@ impl Kernel for Turn<'_> {
         for chunk in 0..re.len() / LANES {
             let (a, b) = (V::load(re, chunk), V::load(im, chunk));
             let (c, d) = (V::load(turn_re, chunk), V::load(turn_im, chunk));
-            let minus_b = b.times(V::splat(-1.0));
+            let minus_b = b.times(V::of(-1.0));
             minus_b.times_plus(d, a.times(c)).store(re, chunk);
             b.times_plus(c, a.times(d)).store(im, chunk);
             let damping = V::load(damping, chunk);
@@ -221,12 +221,12 @@ impl<const ORDER: usize> Kernel for PowerSums<'_, ORDER> {
         let mut im = [V::zero(); ORDER];
         for chunk in self.atoms.start / LANES..self.atoms.end / LANES {
             let (a, b) = (V::load(&self.light.re, chunk), V::load(&self.light.im, chunk));
-            let minus_b = b.times(V::splat(-1.0));
+            let minus_b = b.times(V::of(-1.0));
             let cells = V::load(&self.light.cells, chunk);
             let (mut x, mut y) = (a.times(cells), b.times(cells));
             for k in 0..ORDER {
-                re[k] = x.times_plus(V::splat(1.0), re[k]);
-                im[k] = y.times_plus(V::splat(1.0), im[k]);
+                re[k] = x.times_plus(V::of(1.0), re[k]);
+                im[k] = y.times_plus(V::of(1.0), im[k]);
                 (x, y) = (y.times_plus(minus_b, x.times(a)), y.times_plus(a, x.times(b)));
             }
         }

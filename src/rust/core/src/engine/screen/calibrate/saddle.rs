@@ -245,10 +245,10 @@ impl Kernel for Tilt<'_> {
             let [log, p, pq] = [0, 1, 2].map(|k| V::load(&share[k], 0));
             let cells = V::load(self.cells, chunk);
             let variance = V::load(self.variance, chunk);
-            let value = variance.times_plus(V::splat(self.s), V::load(self.value, chunk));
+            let value = variance.times_plus(V::of(self.s), V::load(self.value, chunk));
             let (p, pq) = (p.times(cells), pq.times(cells));
             let pqr = pq.times(value);
-            let one = V::splat(1.0);
+            let one = V::of(1.0);
             sums[0] = log.times_plus(cells, sums[0]);
             sums[1] = p.times_plus(one, sums[1]);
             sums[2] = p.times_plus(value, sums[2]);
