@@ -1,12 +1,14 @@
 //! The model matrix, made ready for passes over the cells.
 
 mod blocks;
+mod collapsed;
 mod membership;
 mod orthogonal;
 pub(crate) mod products;
 mod thinned;
 
 pub use blocks::{BLOCK, Blocks, PADDING};
+pub use collapsed::Collapsed;
 pub use membership::Membership;
 pub use orthogonal::{Orthogonal, orthogonalise};
 pub use thinned::Thinned;
@@ -30,6 +32,8 @@ pub struct Design {
     extremes: Vec<(f64, f64)>,
     /// None where there are few cells.
     thinned: Option<Thinned>,
+    /// None where rows are not few.
+    collapsed: Option<Collapsed>,
 }
 
 impl Design {
@@ -61,6 +65,7 @@ impl Design {
         if q.is_empty() {
             return Err(Error::EmptyDesign);
         }
+        let collapsed = Collapsed::of(columns, &q, offset);
         let n = cells as f64;
         let constant = q.iter().map(|column| column.iter().sum::<f64>() / n).collect();
         let mean = offset.iter().map(|o| o.exp()).sum::<f64>() / n;
@@ -72,7 +77,8 @@ impl Design {
             constant,
             offset_moments: (mean, spread),
             extremes: extremes.collect(),
-            thinned: Thinned::of(&q, offset),
+            thinned: if collapsed.is_some() { None } else { Thinned::of(&q, offset) },
+            collapsed,
             basis,
         })
     }
@@ -87,6 +93,7 @@ impl Design {
             offset_moments: (1.0, 0.0),
             extremes: self.extremes.clone(),
             thinned: self.thinned.as_ref().map(Thinned::without_offset),
+            collapsed: None,
         }
     }
 
@@ -94,7 +101,8 @@ impl Design {
     /// pool has of a gene in all cells.
     pub fn bytes(&self) -> usize {
         let thinned = self.thinned.as_ref().map_or(0, Thinned::bytes);
-        self.blocks.bytes() + thinned + rayon::current_num_threads() * 24 * self.cells
+        let collapsed = self.collapsed.as_ref().map_or(0, Collapsed::bytes);
+        self.blocks.bytes() + thinned + collapsed + rayon::current_num_threads() * 24 * self.cells
     }
 
     pub fn cells(&self) -> usize {
@@ -127,6 +135,11 @@ impl Design {
     /// Some of the cells, for a first look; none where there are few.
     pub fn thinned(&self) -> Option<&Thinned> {
         self.thinned.as_ref()
+    }
+
+    /// Nodes that stand for the cells; none where rows are not few.
+    pub fn collapsed(&self) -> Option<&Collapsed> {
+        self.collapsed.as_ref()
     }
 
     /// The constant function in the basis: Q'1 / n.

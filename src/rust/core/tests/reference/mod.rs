@@ -57,6 +57,12 @@ impl Problem {
         problem
     }
 
+    /// The same cells, with counts of these coefficients and this alpha.
+    pub fn drawn(mut self, truth: &[f64], alpha: f64, seed: u64) -> Self {
+        self.draw(truth, alpha, &mut ChaCha8Rng::seed_from_u64(seed));
+        self
+    }
+
     fn draw(&mut self, truth: &[f64], alpha: f64, rng: &mut ChaCha8Rng) {
         let means = self.means(truth);
         self.counts = means.iter().map(|&mu| negative_binomial(mu, alpha, rng)).collect();

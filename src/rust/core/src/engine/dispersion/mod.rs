@@ -26,11 +26,10 @@ pub use spread::Spread;
 pub use trend::{Trend, fit_trend};
 
 use crate::design::Design;
-use crate::engine::glm::{GeneFit, Workspace, fit_gene_at};
+use crate::engine::glm::{self, GeneFit, Workspace, fit_gene_at};
 use crate::result::DispersionTable;
 use crate::source::{CountKind, GeneCounts, Source, capacity, check_counts, gene_blocks};
 use crate::{Error, Monitor, Result};
-use rayon::prelude::*;
 
 /// Gene-wise dispersions below this tell nothing of the trend, nor of the spread
 /// about it: the gene is as good as Poisson.
@@ -134,9 +133,7 @@ fn each_gene<T: Send>(
             monitor.tick()?;
             Ok(estimated)
         };
-        let genes = block.genes().into_par_iter().with_max_len(1);
-        let found: Result<Vec<T>> = genes.map_init(Workspace::new, one).collect();
-        all.extend(found?);
+        all.extend(glm::each_gene(block.genes(), counts.cells(), one)?);
     }
     Ok(all)
 }

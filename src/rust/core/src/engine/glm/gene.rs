@@ -6,7 +6,7 @@ use super::gaussian::least_squares;
 use super::likelihood::{Likelihood, Model};
 use super::limit::in_the_limit;
 use super::negative_binomial::{negative_binomial, negative_binomial_at};
-use super::pass::Workspace;
+use super::pass::{Response, Workspace};
 use super::pearson::squared_residuals;
 use super::separation::{self, Estimate, Limit};
 use super::solve::inverse;
@@ -193,6 +193,8 @@ pub(crate) struct Job<'a> {
     /// Residual degrees of freedom of the whole gene.
     pub(super) freedom: f64,
     mean: f64,
+    /// The counts at the nodes of a collapsed design.
+    masses: Option<Vec<f64>>,
     pub(super) monitor: &'a Monitor,
 }
 
@@ -205,7 +207,8 @@ impl<'a> Job<'a> {
     ) -> Self {
         let freedom = design.cells() as f64 - design.rank() as f64;
         let mean = counts.total() / design.cells() as f64;
-        Self { counts, design, max_iterations, freedom, mean, monitor }
+        let masses = design.collapsed().map(|collapsed| collapsed.masses(counts));
+        Self { counts, design, max_iterations, freedom, mean, masses, monitor }
     }
 
     /// The same gene in fewer cells, with the degrees of freedom of all.
@@ -285,8 +288,13 @@ impl<'a> Job<'a> {
         model: Model<'b>,
         workspace: &'b mut Workspace,
     ) -> Likelihood<'b> {
-        let (blocks, counts, monitor) = (self.design.blocks(), self.counts, self.monitor);
-        Likelihood { model, blocks, counts, workspace, monitor }
+        let (blocks, response) = match (self.design.collapsed(), &self.masses) {
+            (Some(collapsed), Some(masses)) => {
+                (collapsed.blocks(), Response::Nodes { weights: collapsed.weights(), masses })
+            }
+            _ => (self.design.blocks(), Response::Cells(self.counts)),
+        };
+        Likelihood { model, blocks, response, workspace, monitor: self.monitor }
     }
 
     pub(crate) fn mean(&self) -> f64 {
@@ -344,7 +352,7 @@ fn poisson(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
 
 fn quasi_poisson(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
     let summit = poisson_summit(job, workspace)?;
-    let pearson = squared_residuals(job.design.blocks(), job.counts, &summit.point.coefficients);
+    let pearson = squared_residuals(job.design, job.counts, &summit.point.coefficients);
     let mut fit = GeneFit::at_summit(&summit, job.design, pearson / job.freedom);
     fit.deviance = poisson_deviance(job, &summit);
     Ok(fit)

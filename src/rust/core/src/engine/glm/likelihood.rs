@@ -2,9 +2,8 @@
 
 use super::ascent::{Objective, Point, View};
 use super::family::{Bernoulli, NegativeBinomial, Poisson};
-use super::pass::{Curvature, Pass, Sums, Workspace, largest_change};
+use super::pass::{Curvature, Pass, Response, Sums, Workspace, largest_change};
 use crate::design::Blocks;
-use crate::source::GeneCounts;
 use crate::special::{CountHistogram, RisingSums};
 use crate::{Monitor, Result};
 
@@ -18,12 +17,12 @@ pub enum Model<'a> {
     Bernoulli,
 }
 
-/// A gene, the blocks of a design, and a model. Terms that depend on the counts alone (the
+/// A gene, the blocks of a design or its nodes, and a model. Terms that depend on the counts alone (the
 /// log-factorials) are left out.
 pub struct Likelihood<'a> {
     pub model: Model<'a>,
     pub blocks: &'a Blocks,
-    pub counts: GeneCounts<'a>,
+    pub response: Response<'a>,
     pub workspace: &'a mut Workspace,
     pub monitor: &'a Monitor,
 }
@@ -53,8 +52,8 @@ impl Objective for Likelihood<'_> {
 
 impl Likelihood<'_> {
     fn sums(&mut self, cells: impl super::family::Cells, at: &Point, curvature: Curvature) -> Sums {
-        let (blocks, counts, coefficients) = (self.blocks, self.counts, &at.coefficients);
-        Pass { blocks, cells, counts, coefficients, curvature }.sums(self.workspace)
+        let (blocks, response, coefficients) = (self.blocks, self.response, &at.coefficients);
+        Pass { blocks, cells, response, coefficients, curvature }.sums(self.workspace)
     }
 }
 

@@ -19,6 +19,7 @@ mod negative_binomial;
 mod limit;
 mod cox_reid;
 mod gene;
+mod each_gene;
 
 pub use family::Family;
 pub use gene::{GeneFit, Options, Status, fit_gene, fit_gene_at};
@@ -28,6 +29,7 @@ pub use separation::Estimate;
 // What estimates of dispersions are made of.
 pub(crate) use ascent::{End, Objective, Point, Summit, View};
 pub(crate) use cox_reid::{CoxReid, adjustment};
+pub(crate) use each_gene::each_gene;
 pub(crate) use gene::{Climbed, Job};
 pub(crate) use likelihood::{Model, shape_derivatives};
 pub(crate) use negative_binomial::{
@@ -39,7 +41,6 @@ use crate::design::Design;
 use crate::result::GlmTable;
 use crate::source::{Source, capacity, check_counts, gene_blocks};
 use crate::{Error, Monitor, Result};
-use rayon::prelude::*;
 
 /// Fits every gene of a genes x cells matrix, with the threads of the current
 /// pool ([`crate::pool`]). The result does not depend on their number.
@@ -87,9 +88,7 @@ pub fn fit_genes(
             monitor.tick()?;
             Ok(fit)
         };
-        let genes = block.genes().into_par_iter().with_max_len(1);
-        let fits: Result<Vec<GeneFit>> = genes.map_init(Workspace::new, fit).collect();
-        fits?.iter().for_each(|fit| table.push(fit));
+        each_gene(block.genes(), cells, fit)?.iter().for_each(|fit| table.push(fit));
     }
     Ok(table)
 }

@@ -55,12 +55,23 @@ pub struct Sums {
     pub bend: f64,
 }
 
+/// What a gene's counts are given for.
+#[derive(Clone, Copy)]
+pub enum Response<'a> {
+    Cells(GeneCounts<'a>),
+    /// Of a collapsed design.
+    Nodes {
+        weights: &'a [f64],
+        masses: &'a [f64],
+    },
+}
+
 /// A pass of a gene over a design at coefficients of the design's basis.
 #[derive(Clone, Copy)]
 pub struct Pass<'a, C> {
     pub blocks: &'a Blocks,
     pub cells: C,
-    pub counts: GeneCounts<'a>,
+    pub response: Response<'a>,
     pub coefficients: &'a [f64],
     pub curvature: Curvature,
 }
@@ -134,6 +145,7 @@ impl Default for Workspace {
 pub(super) struct Desk {
     /// All zero between blocks.
     counts: [f64; BLOCK],
+    multiplicity: [f64; BLOCK],
     predictor: [f64; BLOCK],
     residual: [f64; BLOCK],
     weight: [f64; BLOCK],
@@ -146,6 +158,7 @@ impl Desk {
         let empty = [0.0; BLOCK];
         Self {
             counts: empty,
+            multiplicity: empty,
             predictor: empty,
             residual: empty,
             weight: empty,
@@ -213,18 +226,36 @@ impl<C: Cells> Kernel for Section<'_, C> {
     #[inline(always)]
     fn run<V: Vector>(self) -> Sums {
         let Self { pass, first, end, desk } = self;
-        let Pass { blocks, cells, counts, coefficients, curvature } = pass;
+        let Pass { blocks, cells, response, coefficients, curvature } = pass;
         let mut sums = Sums::new(blocks.columns(), curvature);
-        let mut next = counts.cells.partition_point(|&cell| (cell as usize) < first * BLOCK);
+        let mut next = match response {
+            Response::Cells(counts) => {
+                counts.cells.partition_point(|&cell| (cell as usize) < first * BLOCK)
+            }
+            Response::Nodes { .. } => 0,
+        };
         for block in first..end {
             let (_, columns) = blocks.block(block);
-            let from = desk.lay(counts, block, &mut next);
             desk.predict::<V>(blocks, block, coefficients);
-            match curvature {
-                Curvature::Expected => weigh::<C, V, false>(cells, desk, &mut sums),
-                _ => weigh::<C, V, true>(cells, desk, &mut sums),
+            match response {
+                Response::Cells(counts) => {
+                    let from = desk.lay(counts, block, &mut next);
+                    match curvature {
+                        Curvature::Expected => {
+                            weigh::<C, V, false, false>(cells, desk, &mut sums);
+                        }
+                        _ => weigh::<C, V, true, false>(cells, desk, &mut sums),
+                    }
+                    desk.clear(&counts.cells[from..next]);
+                }
+                Response::Nodes { weights, masses } => {
+                    let here = block * BLOCK..(block + 1) * BLOCK;
+                    desk.counts.copy_from_slice(&masses[here.clone()]);
+                    desk.multiplicity.copy_from_slice(&weights[here]);
+                    weigh::<C, V, true, true>(cells, desk, &mut sums);
+                    desk.counts.fill(0.0);
+                }
             }
-            desk.clear(&counts.cells[from..next]);
             products::<V>(columns, &desk.residual, &mut sums.score);
             if curvature.expected() {
                 gram::<V>(columns, &desk.weight, &mut sums.information);
@@ -238,27 +269,35 @@ impl<C: Cells> Kernel for Section<'_, C> {
     }
 }
 
-/// Residuals and weights of a block's cells, and what is summed of each alone.
+/// Residuals and weights of a block's cells, and what is summed of each alone. Where they
+/// are nodes, they stand for more or fewer than one.
 #[inline(always)]
-fn weigh<C: Cells, V: Vector, const OBSERVED: bool>(cells: C, desk: &mut Desk, sums: &mut Sums) {
+fn weigh<C: Cells, V: Vector, const OBSERVED: bool, const NODES: bool>(
+    cells: C,
+    desk: &mut Desk,
+    sums: &mut Sums,
+) {
     let (mut log_likelihood, mut excess) = (V::zero(), V::zero());
     let (mut count_saturation, mut bend) = (V::zero(), V::zero());
-    let one = V::of(1.0);
     for group in 0..BLOCK / LANES {
         let (y, eta) = desk.cell::<V>(group);
-        let Share { residual, slope, weight, cumulant, saturation } = cells.share(eta);
+        let Share { mut residual, slope, mut weight, mut cumulant, saturation } = cells.share(eta);
+        let count_cumulant = y.times(V::of(cells.alpha())).times(cumulant);
+        if NODES {
+            let multiplicity = V::load(&desk.multiplicity, group);
+            residual = residual.times(multiplicity);
+            weight = weight.times(multiplicity);
+            cumulant = cumulant.times(multiplicity);
+        }
         let residual = y.times_plus(slope, residual);
         residual.store(&mut desk.residual, group);
         weight.store(&mut desk.weight, group);
-        log_likelihood = log_likelihood.plus(y.times(eta));
+        log_likelihood = y.times_plus(eta, log_likelihood).minus(cumulant);
         if C::SHAPE {
-            let spread = y.times_plus(V::of(cells.alpha()), one);
-            log_likelihood = log_likelihood.minus(spread.times(cumulant));
+            log_likelihood = log_likelihood.minus(count_cumulant);
             excess = excess.plus(cumulant.minus(weight));
             count_saturation = y.times_plus(saturation, count_saturation);
             bend = residual.times_plus(saturation, bend);
-        } else {
-            log_likelihood = log_likelihood.minus(cumulant);
         }
         if OBSERVED {
             // - dr/deta = W + r s, and dr/dlog(alpha) = - r s.

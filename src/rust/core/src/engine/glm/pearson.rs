@@ -1,22 +1,29 @@
 //! Pearson's X²: the sum of (y - mu)² / mu, mu with a log link.
 
 use super::pass::Desk;
-use crate::design::{BLOCK, Blocks};
+use crate::design::{BLOCK, Blocks, Collapsed, Design};
 use crate::simd::{Kernel, LANES, Vector, exp_of, run};
 use crate::source::GeneCounts;
 
-/// By one pass over the cells, at coefficients of the design's basis.
-pub fn squared_residuals(blocks: &Blocks, counts: GeneCounts<'_>, coefficients: &[f64]) -> f64 {
-    run(Residuals { blocks, counts, coefficients })
+/// By one pass over the cells, or over the nodes of a collapsed design, at coefficients of
+/// the design's basis.
+pub fn squared_residuals(design: &Design, counts: GeneCounts<'_>, coefficients: &[f64]) -> f64 {
+    let Some(collapsed) = design.collapsed() else {
+        return run(OfCells { blocks: design.blocks(), counts, coefficients });
+    };
+    let squares: Vec<f64> = counts.counts.iter().map(|y| y * y).collect();
+    let squares = collapsed.masses(GeneCounts { cells: counts.cells, counts: &squares });
+    run(OfNodes { collapsed, squares, coefficients }) - 2.0 * counts.total()
 }
 
-struct Residuals<'a> {
+/// The sum over all cells.
+struct OfCells<'a> {
     blocks: &'a Blocks,
     counts: GeneCounts<'a>,
     coefficients: &'a [f64],
 }
 
-impl Kernel for Residuals<'_> {
+impl Kernel for OfCells<'_> {
     type Output = f64;
 
     #[inline(always)]
@@ -35,6 +42,37 @@ impl Kernel for Residuals<'_> {
             }
             sum += part.total();
             desk.clear(&self.counts.cells[from..next]);
+        }
+        sum
+    }
+}
+
+/// The sum over all cells of mu + y² / mu.
+struct OfNodes<'a> {
+    collapsed: &'a Collapsed,
+    squares: Vec<f64>,
+    coefficients: &'a [f64],
+}
+
+impl Kernel for OfNodes<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<V: Vector>(self) -> f64 {
+        let blocks = self.collapsed.blocks();
+        let mut desk = Desk::new();
+        let mut sum = 0.0;
+        let nodes = self.collapsed.weights().chunks_exact(BLOCK).zip(self.squares.chunks(BLOCK));
+        for (block, (weights, squares)) in nodes.enumerate() {
+            desk.predict::<V>(blocks, block, self.coefficients);
+            let mut part = V::zero();
+            for group in 0..BLOCK / LANES {
+                let (_, eta) = desk.cell::<V>(group);
+                let mean = exp_of(eta);
+                part = mean.times_plus(V::load(weights, group), part);
+                part = part.plus(V::load(squares, group).over(mean));
+            }
+            sum += part.total();
         }
         sum
     }

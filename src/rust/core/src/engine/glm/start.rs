@@ -8,7 +8,7 @@
 use super::ascent::{Objective, Patience, Point, View, ascend};
 use super::gene::Job;
 use super::likelihood::{Likelihood, Model};
-use super::pass::{Curvature, Workspace};
+use super::pass::{Curvature, Response, Workspace};
 use crate::Result;
 use crate::design::Thinned;
 use crate::source::GeneCounts;
@@ -67,7 +67,8 @@ fn look_at(
         other => other,
     };
     let (blocks, monitor) = (thinned.blocks(), job.monitor);
-    let likelihood = Likelihood { model, blocks, counts: counts_here, workspace, monitor };
+    let response = Response::Cells(counts_here);
+    let likelihood = Likelihood { model, blocks, response, workspace, monitor };
     let mut objective = Restrained {
         likelihood,
         centre: start.coefficients.clone(),

@@ -1,0 +1,295 @@
+//! Cells of a discrete design, collapsed: a few nodes stand for all of them.
+//!
+//! Cells with the same covariates differ in their offsets alone. A sum over them of a
+//! smooth function of the offset is a sum over nodes: their offsets are cut into pieces,
+//! and in each the function is replaced by the polynomial through its values at eight
+//! Chebyshev nodes. That is linear in these values, so that a node has a weight (the sum
+//! over the cells of its Lagrange polynomial) and, for sums over counts y, a mass (the sum
+//! of y times that). It holds to rounding for functions of alpha e^(eta + offset) whose
+//! singularities are pi from the real line, as those of log(1 + e^x) and its derivatives
+//! are: the error is below rho^-8 of the function, rho = r + sqrt(r² + 1), r = pi / (half
+//! the width of a piece) (Trefethen 2013, Approximation Theory and Approximation Practice,
+//! theorem 8.2), which is 2e-15.
+
+use super::Blocks;
+use crate::simd::{Kernel, LANES, Vector, run};
+use crate::source::GeneCounts;
+use std::collections::HashMap;
+use std::f64::consts::PI;
+
+/// The widest piece of the offsets.
+const WIDTH: f64 = 0.18;
+/// Fewer cells than this for a node are not worth it.
+const CELLS_FOR_A_NODE: usize = 8;
+/// Fewer cells than this are not collapsed.
+const FEWEST: usize = 4096;
+/// A mass that is added to so often is added to a total: what rounding loses grows with
+/// the number of additions.
+const ADDITIONS: usize = 4096;
+
+/// A design whose rows are few.
+pub struct Collapsed {
+    /// Covariates and offsets of the nodes, eight a slot.
+    blocks: Blocks,
+    weights: Vec<f64>,
+    /// By cell: its slot (covariates, and piece of the offsets), and where in the piece it
+    /// is, from -1 to 1.
+    slots: Vec<u32>,
+    places: Vec<f64>,
+    lagrange: Lagrange,
+}
+
+impl Collapsed {
+    /// `columns` are a model matrix, column after column, `q` those of its basis. None
+    /// where the nodes would not be far fewer than the cells.
+    pub fn of(columns: &[f64], q: &[Vec<f64>], offset: &[f64]) -> Option<Self> {
+        let cells = offset.len();
+        if cells < FEWEST {
+            return None;
+        }
+        let most = cells / (CELLS_FOR_A_NODE * LANES);
+        let (groups, count) = distinct_rows(columns, cells, most)?;
+        let low = offset.iter().fold(f64::INFINITY, |m, o| m.min(*o));
+        let high = offset.iter().fold(f64::NEG_INFINITY, |m, o| m.max(*o));
+        let pieces = ((high - low) / WIDTH).ceil().max(1.0);
+        if pieces > most as f64 {
+            return None;
+        }
+        let (pieces, half) = (pieces as usize, 0.5 * ((high - low) / pieces).max(1e-300));
+        let piece = |o: f64| (((o - low) / (2.0 * half)) as usize).min(pieces - 1);
+        let middle = |piece: usize| low + half * (2 * piece + 1) as f64;
+        // Slots are numbered as their first cells come.
+        let mut numbers = vec![u32::MAX; count * pieces];
+        let mut first = vec![];
+        let (mut slots, mut places) = (Vec::with_capacity(cells), Vec::with_capacity(cells));
+        for (cell, &o) in offset.iter().enumerate() {
+            let piece = piece(o);
+            let number = &mut numbers[groups[cell] as usize * pieces + piece];
+            if *number == u32::MAX {
+                *number = first.len() as u32;
+                first.push((cell, piece));
+            }
+            slots.push(*number);
+            places.push((o - middle(piece)) / half);
+        }
+        if first.len() > most {
+            return None;
+        }
+        let lagrange = Lagrange::new();
+        let rows = |value: &dyn Fn(usize, usize, f64) -> f64| -> Vec<f64> {
+            let nodes = |&(cell, piece): &(usize, usize)| {
+                lagrange.nodes.map(|x| value(cell, piece, x)).into_iter()
+            };
+            first.iter().flat_map(nodes).collect()
+        };
+        let columns: Vec<Vec<f64>> =
+            q.iter().map(|column| rows(&|cell, _, _| column[cell])).collect();
+        let offset = rows(&|_, piece, x| middle(piece) + half * x);
+        let mut collapsed = Self {
+            weights: vec![],
+            blocks: Blocks::new(&columns, &offset),
+            slots,
+            places,
+            lagrange,
+        };
+        let every: Vec<u32> = (0..cells as u32).collect();
+        let once = vec![1.0; cells];
+        collapsed.weights = collapsed.masses(GeneCounts { cells: &every, counts: &once });
+        Some(collapsed)
+    }
+
+    pub fn blocks(&self) -> &Blocks {
+        &self.blocks
+    }
+
+    /// Cells that each node stands for; zero where blocks are filled up.
+    pub fn weights(&self) -> &[f64] {
+        &self.weights
+    }
+
+    pub fn bytes(&self) -> usize {
+        self.blocks.bytes() + 12 * self.slots.len() + 8 * self.weights.len()
+    }
+
+    /// A gene's counts at the nodes.
+    pub fn masses(&self, counts: GeneCounts<'_>) -> Vec<f64> {
+        run(Masses { collapsed: self, counts })
+    }
+}
+
+/// The number of each cell's row among the distinct rows of a matrix, and how many there
+/// are; none where there are more than `most`.
+fn distinct_rows(columns: &[f64], cells: usize, most: usize) -> Option<(Vec<u32>, usize)> {
+    let mut groups = vec![0u32; cells];
+    let mut count = 1;
+    for column in columns.chunks_exact(cells) {
+        let mut numbers: HashMap<(u32, u64), u32> = HashMap::new();
+        let mut last = ((u32::MAX, 0), 0);
+        for (group, value) in groups.iter_mut().zip(column) {
+            // Zero has two signs.
+            let key = (*group, (value + 0.0).to_bits());
+            if key != last.0 {
+                let next = numbers.len() as u32;
+                last = (key, *numbers.entry(key).or_insert(next));
+                if numbers.len() > most {
+                    return None;
+                }
+            }
+            *group = last.1;
+        }
+        count = numbers.len();
+    }
+    Some((groups, count))
+}
+
+/// The Lagrange polynomials of eight Chebyshev nodes.
+struct Lagrange {
+    nodes: [f64; LANES],
+    /// Coefficients of x^0, x^1, ... of the eight polynomials.
+    powers: [[f64; LANES]; LANES],
+}
+
+impl Lagrange {
+    fn new() -> Self {
+        let nodes: [f64; LANES] =
+            std::array::from_fn(|k| (PI * (k as f64 + 0.5) / LANES as f64).cos());
+        let mut powers = [[0.0; LANES]; LANES];
+        for k in 0..LANES {
+            let mut polynomial = [0.0; LANES];
+            polynomial[0] = 1.0;
+            for (degree, other) in (0..LANES).filter(|j| *j != k).enumerate() {
+                let scale = 1.0 / (nodes[k] - nodes[other]);
+                for power in (0..=degree + 1).rev() {
+                    let below = if power > 0 { polynomial[power - 1] } else { 0.0 };
+                    polynomial[power] = scale * (below - nodes[other] * polynomial[power]);
+                }
+            }
+            for (power, coefficient) in polynomial.into_iter().enumerate() {
+                powers[power][k] = coefficient;
+            }
+        }
+        Self { nodes, powers }
+    }
+}
+
+struct Masses<'a> {
+    collapsed: &'a Collapsed,
+    counts: GeneCounts<'a>,
+}
+
+impl Kernel for Masses<'_> {
+    type Output = Vec<f64>;
+
+    #[inline(always)]
+    fn run<V: Vector>(self) -> Vec<f64> {
+        let Collapsed { blocks, slots, places, lagrange, .. } = self.collapsed;
+        let mut powers = [V::zero(); LANES];
+        for (power, coefficients) in powers.iter_mut().zip(&lagrange.powers) {
+            *power = V::load(coefficients, 0);
+        }
+        let length = blocks.len() * super::BLOCK;
+        let (mut totals, mut sums) = (vec![0.0; length], vec![0.0; length]);
+        let parts = self.counts.cells.chunks(ADDITIONS).zip(self.counts.counts.chunks(ADDITIONS));
+        for (cells, counts) in parts {
+            for (&cell, &count) in cells.iter().zip(counts) {
+                let x = V::of(places[cell as usize]);
+                let mut value = powers[LANES - 1];
+                for power in powers[..LANES - 1].iter().rev() {
+                    value = value.times_plus(x, *power);
+                }
+                let slot = slots[cell as usize] as usize;
+                let sum = V::load(&sums, slot);
+                value.times_plus(V::of(count), sum).store(&mut sums, slot);
+            }
+            totals.iter_mut().zip(&mut sums).for_each(|(total, sum)| {
+                *total += *sum;
+                *sum = 0.0;
+            });
+        }
+        totals
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Cells with two covariates of few values, and any offset.
+    fn design(cells: usize) -> (Vec<f64>, Vec<f64>) {
+        let random = |i: usize| ((i * 7_919 + 13) % 10_007) as f64 / 10_007.0;
+        let columns = [
+            vec![1.0; cells],
+            (0..cells).map(|i| f64::from(random(i) < 0.1)).collect(),
+            (0..cells).map(|i| (3.0 * random(i + 5)).floor()).collect(),
+        ];
+        (columns.concat(), (0..cells).map(|i| 4.0 * random(i + 9) - 2.5).collect())
+    }
+
+    #[test]
+    fn sums_over_nodes_are_sums_over_cells() {
+        let n = 20_000;
+        let (columns, offset) = design(n);
+        let q: Vec<Vec<f64>> = columns.chunks_exact(n).map(<[f64]>::to_vec).collect();
+        let collapsed = Collapsed::of(&columns, &q, &offset).unwrap();
+        let cells: Vec<u32> = (0..n as u32).filter(|i| i % 3 == 0).collect();
+        let counts: Vec<f64> = cells.iter().map(|i| f64::from(1 + i % 7)).collect();
+        let gene = GeneCounts { cells: &cells, counts: &counts };
+        let masses = collapsed.masses(gene);
+        let functions: [fn(f64) -> f64; 4] = [
+            |x| x.exp().ln_1p(),
+            |x| 1.0 / (1.0 + (-x).exp()),
+            |x| 1.0 / ((1.0 + (-x).exp()) * (1.0 + x.exp())),
+            |x| x,
+        ];
+        for b in [-30.0, -6.0, -1.0, 0.5, 8.0] {
+            let eta = |value: &dyn Fn(usize) -> f64, offset: f64| {
+                b + offset + 0.7 * value(1) - 0.2 * value(2)
+            };
+            for f in functions {
+                let over = |weights: &[f64]| -> (f64, f64) {
+                    let terms = collapsed.blocks().iter().zip(weights.chunks(super::super::BLOCK));
+                    let terms = terms.flat_map(|((offset, columns), weights)| {
+                        weights.iter().enumerate().filter(|(_, w)| **w != 0.0).map(move |(i, w)| {
+                            let value = |k: usize| columns[k * super::super::BLOCK + i];
+                            w * f(eta(&value, offset[i]))
+                        })
+                    });
+                    terms.fold((0.0, 0.0), |(sum, size), t: f64| (sum + t, size + t.abs()))
+                };
+                let direct = |cell: usize| f(eta(&|k| columns[k * n + cell], offset[cell]));
+                let (sum, size) = over(collapsed.weights());
+                let want: f64 = (0..n).map(direct).sum();
+                assert!((sum - want).abs() < 3e-14 * size, "{sum} {want} at {b}");
+                let (sum, size) = over(&masses);
+                let want: f64 =
+                    cells.iter().zip(&counts).map(|(c, y)| y * direct(*c as usize)).sum();
+                assert!((sum - want).abs() < 3e-14 * size, "{sum} {want} at {b}");
+            }
+        }
+    }
+
+    #[test]
+    fn designs_with_many_rows_are_left_alone() {
+        let n = 20_000;
+        let (mut columns, offset) = design(n);
+        let q = |columns: &[f64]| columns.chunks_exact(n).map(<[f64]>::to_vec).collect::<Vec<_>>();
+        assert!(Collapsed::of(&columns, &q(&columns), &offset).is_some());
+        columns.extend((0..n).map(|i| (i as f64).sqrt()));
+        assert!(Collapsed::of(&columns, &q(&columns), &offset).is_none());
+        let (columns, offset) = design(4000);
+        let q: Vec<Vec<f64>> = columns.chunks_exact(4000).map(<[f64]>::to_vec).collect();
+        assert!(Collapsed::of(&columns, &q, &offset).is_none());
+    }
+
+    #[test]
+    fn one_offset_and_wide_ones_are_no_trouble() {
+        let n = 8192;
+        let ones = vec![1.0; n];
+        let q = vec![ones.clone()];
+        let same = Collapsed::of(&ones, &q, &vec![0.3; n]).unwrap();
+        assert!((same.weights().iter().sum::<f64>() - n as f64).abs() < 1e-9);
+        let mut wide = vec![0.0; n];
+        wide[17] = 1e6;
+        assert!(Collapsed::of(&ones, &q, &wide).is_none());
+    }
+}
