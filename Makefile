@@ -17,7 +17,7 @@ PART ?= pairs groups all-pairs memory crispyx fit-models power
 # What `make demo` hands to tools/demo.R.
 export DATA FORMULA FAMILY CORES GENES
 
-.PHONY: help setup setup-demo install demo test check lint document dist bench bench-screen bench-groups bench-mash real-screen bench-core clean
+.PHONY: help setup setup-demo install demo test check lint document dist bench bench-growth bench-screen bench-groups bench-mash real-screen bench-core clean
 .NOTPARALLEL:
 
 help: ## Say what each target does.
@@ -60,8 +60,11 @@ document: setup ## Write the wrappers, NAMESPACE and man/ from the sources.
 dist: setup ## Make a source package that installs without a network.
 	tools/dist.sh
 
-bench: install ## Time fit_models() beside MASS and stats, at the size of a large screen.
+bench: install ## Time fit_models() beside MASS, stats, glmGamPoi and statsmodels, at the size of a large screen.
 	Rscript bench/fit-models.R
+
+bench-growth: install ## Time fit_models() against cells, covariates and threads.
+	Rscript bench/fit-models-growth.R
 
 bench-screen: install ## Time fit_screen() at the sizes of large screens: PART= of bench/screen-PART.R
 	@for part in $(PART); do \

@@ -286,16 +286,22 @@ report_model <- function(model, verbose) {
   ))
 }
 
+# One warning of all genes without a fit, with the reasons.
 report_fits <- function(fits, verbose) {
-  if (!verbose) {
+  failed <- fits$status == "FAIL"
+  if (verbose) cli::cli_inform("{sum(!failed)} gene{?s} fitted, {sum(failed)} failed.")
+  if (!any(failed)) {
     return(invisible())
   }
-  failed <- fits$status == "FAIL"
-  cli::cli_inform("{sum(!failed)} gene{?s} fitted, {sum(failed)} failed.")
   why <- sort(table(fits$status_detail[failed]), decreasing = TRUE)
-  for (reason in names(why)) {
-    cli::cli_inform(c(x = "{why[[reason]]}: {reason}"))
-  }
+  reasons <- sprintf("%d: %s", as.integer(why), names(why))
+  cli::cli_warn(
+    c(
+      "{sum(failed)} of {nrow(fits)} gene{?s} could not be fitted.",
+      stats::setNames(gsub("([{}])", "\\1\\1", reasons), rep("x", length(reasons)))
+    ),
+    class = "scoria_warning_failed"
+  )
 }
 
 check_no_dots <- function(..., of, call = caller_env()) {

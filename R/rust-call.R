@@ -47,14 +47,23 @@ check_whole <- function(value, arg, call = caller_env()) {
   }
 }
 
-# A function of the number of genes done that moves a progress bar, which shows
-# after two seconds and is gone when `frame` returns.
+# A function of the number of genes done that moves a progress bar: what is done, of how
+# many, how fast, and what remains. It shows after two seconds and is gone when `frame`
+# returns. A total that is not known is `NA`.
 progress_bar <- function(message, total, show = rlang::is_interactive(),
                          frame = parent.frame()) {
   if (!show) {
     return(function(done) NULL)
   }
-  id <- cli::cli_progress_bar(message, total = total, .envir = frame)
+  format <- if (is.na(total)) {
+    "{cli::pb_spin} {cli::pb_name}{cli::pb_current} done | {cli::pb_elapsed}"
+  } else {
+    paste(
+      "{cli::pb_name}{cli::pb_bar} {cli::pb_current} of {cli::pb_total} |",
+      "{cli::pb_rate} | remaining: {cli::pb_eta}"
+    )
+  }
+  id <- cli::cli_progress_bar(message, total = total, format = format, .envir = frame)
   function(done) cli::cli_progress_update(set = done, id = id, .envir = frame)
 }
 

@@ -24,17 +24,23 @@ main <- function() {
 
   covariate <- time_fits(screen, "negbinomial", "covariate")
   negbinomial <- time_fits(screen, "negbinomial", "offset")
+  divided <- time_fits(screen, "negbinomial", "divide")
   quasipoisson <- time_fits(screen, "quasipoisson", "offset")
   mass <- time_peer(screen, genes, fit_mass)
   glm <- time_peer(screen, genes, fit_glm)
+  gampoi <- time_gampoi(screen, genes)
 
   floor <- measure_floor()[["all"]]
   say("")
   report("negbinomial, size factors as covariate", covariate, mass, "MASS::glm.nb", floor)
   report("negbinomial, size factors as offset", negbinomial, NULL, NULL, floor)
+  report("negbinomial, counts divided by size factors", divided, NULL, NULL, floor)
   report("quasipoisson, size factors as offset", quasipoisson, glm, "stats::glm", floor)
   compare_mass(covariate$fits, mass)
   compare_glm(quasipoisson$fits, glm)
+  report_gampoi(negbinomial, gampoi)
+  report_statsmodels(screen, genes, divided)
+  report_bar("times MASS::glm.nb(), one thread", peer_ratio(covariate, mass), ">", 150)
   report_memory(screen)
 }
 
@@ -103,7 +109,98 @@ fit_glm <- function(cells) {
   )
 }
 
+# Coefficients and dispersions of all compared genes at once, with the offset; and the test
+# of one coefficient, for there are no standard errors.
+time_gampoi <- function(screen, genes) {
+  rlang::check_installed("glmGamPoi")
+  y <- as.matrix(counts(screen)[genes, ])
+  design <- stats::model.matrix(stats::as.formula(screen_formula), as.data.frame(colData(screen)))
+  fit <- function(shrinkage = FALSE) {
+    glmGamPoi::glm_gp(
+      y, design, size_factors = screen$Size_Factor, overdispersion_shrinkage = shrinkage,
+      on_disk = FALSE
+    )
+  }
+  fitted <- fit()
+  # The test needs shrunken dispersions.
+  shrunken <- fit(TRUE)
+  group <- match("gRNA_group", colnames(design))
+  test <- function() {
+    glmGamPoi::test_de(shrunken, reduced_design = design[, -group], verbose = FALSE)
+  }
+  list(
+    fit = fastest(fit) / length(genes), test = fastest(test) / length(genes),
+    log_likelihood = vapply(seq_along(genes), function(gene) {
+      alpha <- fitted$overdispersions[gene]
+      mean <- fitted$Mu[gene, ]
+      sum(if (alpha > 0) {
+        stats::dnbinom(y[gene, ], size = 1 / alpha, mu = mean, log = TRUE)
+      } else {
+        stats::dpois(y[gene, ], mean, log = TRUE)
+      })
+    }, 0),
+    genes = genes
+  )
+}
+
+# With rounded ratios of counts and size factors, and no offset.
+time_statsmodels <- function(python, screen, genes, method) {
+  folder <- tempfile("statsmodels")
+  dir.create(folder)
+  on.exit(unlink(folder, recursive = TRUE))
+  x <- stats::model.matrix(stats::as.formula(screen_formula), as.data.frame(colData(screen)))
+  y <- t(as.matrix(counts(screen)[genes, ]))
+  writeBin(as.double(x), file.path(folder, "x"))
+  writeBin(as.double(round(y / screen$Size_Factor)), file.path(folder, "y"))
+  writeLines(
+    sprintf('{"cells": %d, "columns": %d, "genes": %d}', nrow(x), ncol(x), ncol(y)),
+    file.path(folder, "shape.json")
+  )
+  system2(python, c("bench/nb_statsmodels.py", folder, method, 2))
+  result <- readLines(file.path(folder, paste0(method, ".json")), warn = FALSE)
+  each <- regmatches(result, gregexpr("[{][^}]*[}]", result))[[1]]
+  value <- function(name) as.numeric(sub(paste0('.*"', name, '": ([^,}]*).*'), "\\1", each))
+  list(seconds = value("seconds"), log_likelihood = value("log_likelihood"))
+}
+
 # Reporting ---------------------------------------------------------------------
+
+peer_ratio <- function(ours, peer) {
+  mean(vapply(peer, `[[`, 0, "seconds")) / (ours$one / nrow(ours$fits))
+}
+
+log_likelihoods <- function(fits, genes) {
+  vapply(fits$model[genes], function(model) as.numeric(stats::logLik(model)), 0)
+}
+
+report_gampoi <- function(ours, peer) {
+  a_gene <- ours$one / nrow(ours$fits)
+  gain <- log_likelihoods(ours$fits, peer$genes) - peer$log_likelihood
+  say("glmGamPoi::glm_gp(): ", signif(1000 * peer$fit, 3), " ms a gene, its test of a coefficient ",
+      signif(1000 * peer$test, 3), " ms; our log-likelihood less theirs: ",
+      paste(signif(gain, 2), collapse = ", "))
+  report_bar("times glmGamPoi::glm_gp(), one thread", peer$fit / a_gene, ">", 5)
+  report_bar("least gain of log-likelihood", min(gain), ">", -1e-6)
+}
+
+report_statsmodels <- function(screen, genes, ours) {
+  python <- Sys.getenv("SCORIA_BENCH_PYTHON")
+  if (!nzchar(python)) {
+    say("statsmodels is not timed: SCORIA_BENCH_PYTHON names no python that has it.")
+    return(invisible())
+  }
+  for (method in c("nb2", "geometric")) {
+    peer <- time_statsmodels(python, screen, genes, method)
+    gain <- log_likelihoods(ours$fits, genes) - peer$log_likelihood
+    say("statsmodels, ", method, ": ", signif(1000 * mean(peer$seconds), 3),
+        " ms a gene; our log-likelihood less theirs: ", paste(signif(gain, 2), collapse = ", "))
+    ratio <- mean(peer$seconds) / (ours$one / nrow(ours$fits))
+    report_bar(
+      paste0("times statsmodels' ", method, ", one thread"), ratio, ">",
+      c(nb2 = 50, geometric = 12)[[method]]
+    )
+  }
+}
 
 report <- function(title, ours, peer, peer_name, floor) {
   genes <- nrow(ours$fits)
