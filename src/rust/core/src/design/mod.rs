@@ -2,12 +2,16 @@
 
 mod blocks;
 mod membership;
+mod offset_nodes;
 mod orthogonal;
 pub(crate) mod products;
+mod sketch;
 
 pub use blocks::{BLOCK, Blocks, PADDING};
 pub use membership::Membership;
+pub use offset_nodes::OffsetNodes;
 pub use orthogonal::{Orthogonal, orthogonalise};
+pub use sketch::{SKETCH_ROWS, sketch};
 
 use crate::{Error, Result};
 
@@ -26,6 +30,14 @@ pub struct Design {
     /// Mean of exp(offset), and its squared coefficient of variation.
     offset_moments: (f64, f64),
     extremes: Vec<(f64, f64)>,
+    null: Option<NullDesign>,
+}
+
+/// What every gene's null model is fitted to.
+pub struct NullDesign {
+    /// Whether the null model is the intercept, or the offset alone.
+    pub intercept: bool,
+    pub nodes: OffsetNodes,
 }
 
 impl Design {
@@ -68,11 +80,18 @@ impl Design {
             constant,
             offset_moments: (mean, spread),
             extremes: extremes.collect(),
+            null: None,
             basis,
         })
     }
 
-    /// The same design with an offset of zero.
+    /// The same design, made ready for null models.
+    pub fn with_null(self, intercept: bool) -> Self {
+        let nodes = OffsetNodes::new(&self.blocks, self.cells);
+        Self { null: Some(NullDesign { intercept, nodes }), ..self }
+    }
+
+    /// The same design with an offset of zero, not made ready for null models.
     pub fn without_offset(&self) -> Self {
         Self {
             cells: self.cells,
@@ -81,13 +100,15 @@ impl Design {
             constant: self.constant.clone(),
             offset_moments: (1.0, 0.0),
             extremes: self.extremes.clone(),
+            null: None,
         }
     }
 
     /// Bytes of the model matrix and the offset, and of what each thread of the current
     /// pool has of a gene in all cells.
     pub fn bytes(&self) -> usize {
-        self.blocks.bytes() + rayon::current_num_threads() * 24 * self.cells
+        let nodes = self.null.as_ref().map_or(0, |null| null.nodes.offsets.len());
+        self.blocks.bytes() + 16 * nodes + rayon::current_num_threads() * 24 * self.cells
     }
 
     pub fn cells(&self) -> usize {
@@ -125,6 +146,11 @@ impl Design {
     /// Mean of exp(offset), and its squared coefficient of variation.
     pub fn offset_moments(&self) -> (f64, f64) {
         self.offset_moments
+    }
+
+    /// What null models need; none unless asked for.
+    pub fn null(&self) -> Option<&NullDesign> {
+        self.null.as_ref()
     }
 
     /// Smallest and largest value of a kept column.

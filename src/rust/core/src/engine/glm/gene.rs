@@ -5,8 +5,11 @@ use super::family::Family;
 use super::gaussian::least_squares;
 use super::likelihood::{Likelihood, Model};
 use super::limit::in_the_limit;
+use super::mark::mark;
 use super::negative_binomial::{negative_binomial, negative_binomial_at};
+use super::null::null_deviance;
 use super::pass::Workspace;
+use super::saturated::saturated_poisson;
 use super::separation::{self, Estimate, Limit};
 use super::solve::inverse;
 use crate::design::Design;
@@ -50,6 +53,15 @@ pub struct GeneFit {
     /// Not a number in the quasi-Poisson family.
     pub log_likelihood: f64,
     pub deviance: f64,
+    /// Log-likelihood of a model with a parameter for every cell, as far as means go into it
+    /// (`y eta - (1 + alpha y) cumulant`): from where the deviance is counted in the families
+    /// of counts.
+    pub saturated: f64,
+    /// Of the intercept alone, or of the offset alone where the formula has no intercept; not
+    /// a number where the design is not made ready for it ([`Design::with_null`]).
+    pub null_deviance: f64,
+    /// What tells the gene's counts from others; not a number where there is no null deviance.
+    pub mark: f64,
     /// Squared distance to the optimum, in standard errors.
     pub decrement: f64,
     /// Passes over the cells.
@@ -85,10 +97,16 @@ pub fn fit_gene(
         }
     }
     let job = Job::new(counts, design, options.max_iterations, monitor);
-    if options.family == Family::Gaussian && !counts.cells.is_empty() {
-        return Ok(gaussian(&job));
+    let mut fit = if options.family == Family::Gaussian && !counts.cells.is_empty() {
+        gaussian(&job)
+    } else {
+        job.fit(&|job, workspace| climb_family(job, options.family, workspace), workspace)?
+    };
+    if fit.status == Status::Ok && design.null().is_some() {
+        fit.mark = mark(counts);
+        fit.null_deviance = null_deviance(&job, options.family, &fit, workspace);
     }
-    job.fit(&|job, workspace| climb_family(job, options.family, workspace), workspace)
+    Ok(fit)
 }
 
 /// Fits one gene's coefficients where alpha = 1 / theta of the negative binomial
@@ -156,6 +174,9 @@ impl GeneFit {
             dispersion: f64::NAN,
             log_likelihood: f64::NAN,
             deviance: f64::NAN,
+            saturated: f64::NAN,
+            null_deviance: f64::NAN,
+            mark: f64::NAN,
             decrement: f64::NAN,
             iterations: 0,
         }
@@ -180,6 +201,11 @@ impl GeneFit {
         fit.covariance.iter_mut().for_each(|v| *v *= dispersion);
         fit.dispersion = dispersion;
         fit
+    }
+
+    pub(super) fn take_poisson_deviance(&mut self, job: &Job<'_>, summit: &Summit) {
+        self.saturated = saturated_poisson(job.counts);
+        self.deviance = 2.0 * (self.saturated - summit.view.log_likelihood);
     }
 }
 
@@ -323,7 +349,7 @@ fn poisson(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
     let mut fit = GeneFit::at_summit(&summit, job.design, 1.0);
     let log_factorials = CountHistogram::new(job.counts.counts).log_factorials();
     fit.log_likelihood = summit.view.log_likelihood - log_factorials;
-    fit.deviance = poisson_deviance(job, &summit);
+    fit.take_poisson_deviance(job, &summit);
     Ok(fit)
 }
 
@@ -333,7 +359,7 @@ fn quasi_poisson(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
     // Sum of (y - mu)² / mu, from the cells with counts and the totals.
     let pearson = sums.count2_over_mean - 2.0 * job.counts.total() + sums.mean;
     let mut fit = GeneFit::at_summit(&summit, job.design, pearson.max(0.0) / job.freedom);
-    fit.deviance = poisson_deviance(job, &summit);
+    fit.take_poisson_deviance(job, &summit);
     Ok(fit)
 }
 
@@ -341,9 +367,4 @@ fn poisson_summit(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<Summit> {
     let start = job.start((job.mean() / job.design.offset_moments().0).ln());
     let start = Point { coefficients: start, shape: 0.0 };
     job.climb(Model::Poisson, start, workspace, |_, _| false)
-}
-
-pub(super) fn poisson_deviance(job: &Job<'_>, summit: &Summit) -> f64 {
-    let saturated: f64 = job.counts.counts.iter().map(|y| y * y.ln() - y).sum();
-    2.0 * (saturated - summit.view.log_likelihood)
 }

@@ -16,6 +16,9 @@ mod likelihood;
 mod negative_binomial;
 mod limit;
 mod cox_reid;
+mod null;
+mod mark;
+mod saturated;
 mod gene;
 
 pub use family::Family;

@@ -65,6 +65,8 @@ pub struct Workspace {
     pub(super) cumulant: [f64; BLOCK],
     pub(super) mean: [f64; BLOCK],
     pub(super) cross: [f64; BLOCK],
+    /// Of a gene's counts, one a count.
+    pub(super) exposures: Vec<f64>,
 }
 
 impl Workspace {
@@ -79,6 +81,7 @@ impl Workspace {
             cumulant: empty,
             mean: empty,
             cross: empty,
+            exposures: vec![],
         }
     }
 }
