@@ -77,7 +77,7 @@ compare_models <- function(model_tbl_full, model_tbl_reduced, ...,
   model_tbl_reduced <- model_tbl_reduced[match_genes(model_tbl_full, model_tbl_reduced), ]
   full <- unname(model_tbl_full$model)
   reduced <- unname(model_tbl_reduced$model)
-  check_comparable(full, reduced, test)
+  check_comparable_models(full, reduced, test)
 
   tested <- if (test == "LRT") likelihood_ratio(full, reduced) else f_test(full, reduced)
   reason <- untested(model_tbl_full, model_tbl_reduced)
@@ -130,8 +130,11 @@ f_test <- function(full, reduced) {
   reason <- no_statistic(
     gain, df, 1e-9 * smaller, "the deviance of the full model is above that of the reduced one"
   )
-  statistic <- pmax(gain, 0) / df / number(full, function(model) model$dispersion)
-  reason[is.nan(statistic) & is.na(reason)] <- "no variation is left"
+  dispersion <- number(full, function(model) model$dispersion)
+  # A model that fits every cell exactly, but for rounding, estimates no dispersion.
+  exact <- pmin(larger, dispersion * rest) <= 1e-10 * smaller
+  reason[exact & is.na(reason)] <- "the full model leaves no variation to estimate a dispersion"
+  statistic <- pmax(gain, 0) / df / dispersion
   list(
     statistic = statistic, df = df, reason = reason,
     p_value = stats::pf(statistic, df, rest, lower.tail = FALSE)
@@ -153,10 +156,11 @@ untested <- function(full, reduced) {
   }
   of_full <- unname(why(full))
   of_reduced <- unname(why(reduced))
+  both <- !is.na(of_full) & !is.na(of_reduced) & of_full == of_reduced
   reason <- ifelse(
     is.na(of_full), paste0("reduced model: ", of_reduced), paste0("full model: ", of_full)
   )
-  reason[of_full == of_reduced] <- of_full[of_full == of_reduced]
+  reason[both] <- of_full[both]
   reason[is.na(of_full) & is.na(of_reduced)] <- NA_character_
   reason
 }
@@ -172,9 +176,10 @@ match_genes <- function(full, reduced, call = caller_env()) {
     twice <- unique(table$gene_id[duplicated(table$gene_id)])
     if (length(twice) > 0) {
       abort_compare(c(
-        "The tables do not have the same genes in the same order, and so can't be matched
-         where a {.field gene_id} occurs more than once.",
-        x = "{length(twice)} do{cli::qty(length(twice))}{?es/}, among them {.val {twice[1]}}."
+        "The tables do not have the same genes in the same order, and can't be matched by
+         {.field gene_id}.",
+        x = "{length(twice)} id{?s} {?occurs/occur} more than once, among them
+             {.val {twice[1]}}."
       ), call)
     }
   }
@@ -194,7 +199,7 @@ match_genes <- function(full, reduced, call = caller_env()) {
   match(full$gene_id, reduced$gene_id)
 }
 
-check_comparable <- function(full, reduced, test, call = caller_env()) {
+check_comparable_models <- function(full, reduced, test, call = caller_env()) {
   shared <- function(models) lapply(models, `[[`, "shared")
   address <- function(models) vapply(shared(models), rlang::obj_address, "")
   # One pair, unless rows of several calls were put together.

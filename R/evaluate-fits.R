@@ -78,26 +78,32 @@ evaluations <- function() {
 # own.
 null_deviance <- function(model) UseMethod("null_deviance")
 
-#' @exportS3Method NULL
+#' @method null_deviance scoria_model
+#' @export
 null_deviance.scoria_model <- function(model) model$null_deviance
 
-#' @exportS3Method NULL
+#' @method null_deviance scoria_zero_inflated
+#' @export
 null_deviance.scoria_zero_inflated <- function(model) NA_real_
 
-#' @exportS3Method NULL
+#' @method null_deviance scoria_mixed
+#' @export
 null_deviance.scoria_mixed <- function(model) NA_real_
 
 # The null model's residual degrees of freedom.
 null_df <- function(model) UseMethod("null_df")
 
-#' @exportS3Method NULL
+#' @method null_df scoria_model
+#' @export
 null_df.scoria_model <- function(model) {
   stats::nobs(model) - as.integer(model$shared$intercept)
 }
 
 # As in pscl: an intercept for the counts, and one for the zeros.
-#' @exportS3Method NULL
+#' @method null_df scoria_zero_inflated
+#' @export
 null_df.scoria_zero_inflated <- function(model) stats::nobs(model) - 2
 
-#' @exportS3Method NULL
+#' @method null_df scoria_mixed
+#' @export
 null_df.scoria_mixed <- function(model) NA_integer_

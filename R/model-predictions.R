@@ -71,7 +71,8 @@ as_new_data <- function(new_data, call = caller_env()) {
 predict_genes <- function(first, models, new_data, type, call) UseMethod("predict_genes")
 
 # The model matrix is built once.
-#' @exportS3Method NULL
+#' @method predict_genes scoria_model
+#' @export
 predict_genes.scoria_model <- function(first, models, new_data, type, call) {
   if (!type %in% c("response", "link")) {
     scoria_abort(
@@ -89,12 +90,14 @@ predict_genes.scoria_model <- function(first, models, new_data, type, call) {
   if (type == "link") link else stats::family(first)$linkinv(link)
 }
 
-#' @exportS3Method NULL
+#' @method predict_genes scoria_zero_inflated
+#' @export
 predict_genes.scoria_zero_inflated <- function(first, models, new_data, type, call) {
   one_by_one(models, new_data, type)
 }
 
-#' @exportS3Method NULL
+#' @method predict_genes scoria_mixed
+#' @export
 predict_genes.scoria_mixed <- function(first, models, new_data, type, call) {
   one_by_one(models, new_data, type)
 }

@@ -14,11 +14,19 @@ pub struct GeneCounts<'a> {
 
 impl GeneCounts<'_> {
     pub fn total(&self) -> f64 {
+        self.sum(|y| y)
+    }
+
+    pub fn sum_of_squares(&self) -> f64 {
+        self.sum(|y| y * y)
+    }
+
+    fn sum(&self, f: impl Fn(f64) -> f64) -> f64 {
         // Sums side by side, which need not wait for one another.
         let mut sums = [0.0; LANES];
         let groups = self.counts.chunks_exact(LANES);
-        let rest: f64 = groups.remainder().iter().sum();
-        groups.for_each(|group| sums.iter_mut().zip(group).for_each(|(sum, y)| *sum += y));
+        let rest: f64 = groups.remainder().iter().map(|&y| f(y)).sum();
+        groups.for_each(|group| sums.iter_mut().zip(group).for_each(|(sum, &y)| *sum += f(y)));
         sums.iter().sum::<f64>() + rest
     }
 }

@@ -132,8 +132,7 @@ pub fn at_limit(job: &Job<'_>, histogram: &CountHistogram, poisson: &Summit) -> 
 /// alpha by moments, as if size factors explained what differs between cells.
 pub fn moment_alpha(job: &Job<'_>) -> f64 {
     let (n, mean) = (job.design.cells() as f64, job.mean());
-    let squares: f64 = job.counts.counts.iter().map(|y| y * y).sum();
-    let excess = (squares / n - mean) / (mean * mean);
+    let excess = (job.counts.sum_of_squares() / n - mean) / (mean * mean);
     let alpha = excess / (1.0 + job.design.offset_moments().1) - 1.0;
     alpha.clamp(0.01, 100.0)
 }

@@ -8,7 +8,6 @@
 //! deviance of the full model is.
 
 use super::family::{Bernoulli, Cells, Family, NegativeBinomial, Poisson};
-use super::gaussian::null_squares;
 use super::gene::{GeneFit, Job};
 use super::pass::Workspace;
 use crate::design::products::{dots, sum};
@@ -34,20 +33,18 @@ pub fn null_deviance(
     let Some(null) = job.design.null() else {
         return f64::NAN;
     };
-    if family == Family::Gaussian {
-        return null_squares(job.design, job.counts, null.intercept);
-    }
     let overdispersed = family == Family::NegativeBinomial && fit.theta.is_finite();
     let gene = Gene::new(job, null, overdispersed, &mut workspace.exposures);
     match family {
+        Family::Gaussian => gene.squares(),
         Family::Binomial => -2.0 * gene.binomial(),
         _ if overdispersed => 2.0 * (fit.saturated - gene.negative_binomial(1.0 / fit.theta)),
         _ => 2.0 * (fit.saturated - gene.poisson()),
     }
 }
 
-/// A gene and its null model: each method gives the highest log-likelihood, as far as
-/// means go into it.
+/// A gene and its null model: each method but the first gives the highest log-likelihood,
+/// as far as means go into it.
 struct Gene<'a> {
     null: &'a NullDesign,
     counts: GeneCounts<'a>,
@@ -78,6 +75,20 @@ impl<'a> Gene<'a> {
         let offsets = run(Gather { blocks, counts, exposure, exposures: room });
         let cells = job.design.cells() as f64;
         Self { null, counts, cells, total: counts.total(), offsets, exposure, exposures: room }
+    }
+
+    /// sum of (y - offset - intercept)².
+    fn squares(&self) -> f64 {
+        let nodes = &self.null.nodes;
+        let (mean, offset) = match self.null.intercept {
+            true => (self.total / self.cells, nodes.sum(|offset| offset) / self.cells),
+            false => (0.0, 0.0),
+        };
+        // About the mean of all counts, and of all offsets.
+        let counts = run(Squares { counts: self.counts.counts, mean });
+        let zeros = (self.cells - self.counts.counts.len() as f64) * mean * mean;
+        let product = self.offsets - offset * self.total;
+        counts + zeros - 2.0 * product + nodes.sum(|value| (value - offset).powi(2))
     }
 
     /// sum of y eta - mu.
@@ -143,7 +154,7 @@ fn highest(start: f64, slopes: impl Fn(f64) -> (f64, f64)) -> f64 {
         let step = slope / bend;
         let near = slope * step * step * step <= NEAR;
         let to = at + step.clamp(-LONGEST, LONGEST);
-        at = match to > low && to < high {
+        at = match to >= low && to <= high {
             true => to,
             false => 0.5 * (low.max(at - LONGEST) + high.min(at + LONGEST)),
         };
@@ -186,6 +197,27 @@ impl Kernel for Gather<'_> {
             }
         }
         sums[0]
+    }
+}
+
+/// The sum over counts of (y - mean)².
+struct Squares<'a> {
+    counts: &'a [f64],
+    mean: f64,
+}
+
+impl Kernel for Squares<'_> {
+    type Output = f64;
+
+    #[inline(always)]
+    fn run<V: Vector>(self) -> f64 {
+        let mut total = 0.0;
+        for counts in self.counts.chunks(BLOCK) {
+            let mut terms = [0.0; BLOCK];
+            terms.iter_mut().zip(counts).for_each(|(term, y)| *term = (y - self.mean).powi(2));
+            total += sum::<V>(&terms);
+        }
+        total
     }
 }
 
