@@ -257,6 +257,14 @@ test_that("errors have classes", {
   refused(fit(~dose), NULL, class = "scoria_error_model_table")
 })
 
+test_that("other counts are noticed, even those with the same total", {
+  refused(fit(~dose), fit(~1, y = rbind(counts[1:3, ] + 1, none = 0)))
+  swapped <- counts
+  swapped[1, 1:2] <- counts[1, 2:1] + c(1, -1)
+  refused(fit(~dose), fit(~1, y = swapped))
+  refused(fit(~dose), fit(~1, y = counts[, 1:200], data = cells[1:200, ]))
+})
+
 test_that("other size factors are another offset", {
   doubled <- transform(cells, Size_Factor = 2 * Size_Factor)
   refused(fit(~dose), fit(~1, data = doubled))
