@@ -38,6 +38,7 @@
 #' cells <- data.frame(treated = rep(0:1, 25), Size_Factor = 1)
 #' fits <- fit_models(counts, "~ treated", cell_metadata = cells)
 #' coefficient_table(fits, adjust = "BH")
+#' @seealso [evaluate_fits()], [compare_models()], [model_predictions()].
 #' @export
 coefficient_table <- function(model_tbl, ...) UseMethod("coefficient_table")
 
@@ -110,13 +111,14 @@ normalized_effect <- function(model) {
   effect
 }
 
-check_model_table <- function(model_tbl, call = caller_env()) {
+check_model_table <- function(model_tbl, arg = rlang::caller_arg(model_tbl),
+                              call = caller_env()) {
   needed <- c("model", "status", "status_detail")
   ours <- is.data.frame(model_tbl) && all(needed %in% names(model_tbl)) &&
     all(vapply(model_tbl$model, inherits, NA, "scoria_model"))
   if (!ours) {
     scoria_abort(
-      "{.arg model_tbl} must be what {.fn fit_models} returned, not
+      "{.arg {arg}} must be what {.fn fit_models} returned, not
        {.obj_type_friendly {model_tbl}}.",
       c("model_table", "argument"), call
     )

@@ -7,6 +7,9 @@ NULL
 rust_fit_models <- function(counts, design, offset, options, progress) .Call(wrap__rust_fit_models, counts, design, offset, options, progress)
 
 #' @noRd
+rust_sketch <- function(design) .Call(wrap__rust_sketch, design)
+
+#' @noRd
 rust_summarise <- function(counts, threads) .Call(wrap__rust_summarise, counts, threads)
 
 #' @noRd

@@ -113,6 +113,9 @@
 #' and Ripley (2002), *Modern Applied Statistics with S*, section 7.4; the
 #' interface is that of monocle3, Cao et al. (2019) *Nature* 566:496.
 #'
+#' @seealso [coefficient_table()] for the estimates, [evaluate_fits()] for likelihoods and
+#'   deviances, [compare_models()] for tests of one model against another,
+#'   [model_predictions()] for predictions.
 #' @examples
 #' counts <- matrix(rpois(200, 3), 4, dimnames = list(paste0("gene", 1:4), NULL))
 #' cells <- data.frame(treated = rep(0:1, 25), Size_Factor = 1)
@@ -152,7 +155,8 @@ fit_models <- function(cds, model_formula_str,
     model$design$matrix, as.double(model$offset),
     list(
       family = family, max_iterations = as.integer(maxit), threads = threads,
-      divide = model$divide, memory_limit = memory_limit
+      divide = model$divide, memory_limit = memory_limit,
+      intercept = attr(model$design$terms, "intercept") == 1L
     ),
     progress_bar("Fitting genes", nrow(model$counts), progress)
   )

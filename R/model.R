@@ -47,7 +47,8 @@ new_models <- function(gene_ids, model, columns) {
     term = term, kept = columns$kept, family = model$family,
     formula = model$formula, terms = design$terms, xlevels = design$xlevels,
     contrasts = design$contrasts, size_factors = model$size_factors,
-    nobs = nrow(design$matrix)
+    nobs = nrow(design$matrix), intercept = attr(design$terms, "intercept") == 1L,
+    marks = new_marks(model, list(count = design$matrix[, columns$kept, drop = FALSE]))
   )
   genes <- length(gene_ids)
   rank <- length(columns$kept)
@@ -70,6 +71,7 @@ new_models <- function(gene_ids, model, columns) {
   covariance <- matrix(columns$covariance, ncol = genes)
   log_likelihood <- reached(columns$log_likelihood)
   deviance <- reached(columns$deviance)
+  null_deviance <- reached(columns$null_deviance)
   models <- lapply(seq_len(genes), function(g) {
     structure(
       list(
@@ -82,6 +84,8 @@ new_models <- function(gene_ids, model, columns) {
         dispersion = columns$dispersion[g],
         log_likelihood = log_likelihood[g],
         deviance = deviance[g],
+        null_deviance = null_deviance[g],
+        mark = columns$mark[g],
         decrement = columns$decrement[g],
         iterations = columns$iterations[g],
         status = if (failed[g]) "FAIL" else "OK",
@@ -231,28 +235,8 @@ predict.scoria_model <- function(object, newdata,
       c("newdata", "argument")
     )
   }
-  needed <- all.vars(shared$terms)
-  if (shared$size_factors == "offset") needed <- c(needed, "Size_Factor")
-  lacking <- setdiff(needed, names(newdata))
-  if (length(lacking) > 0) {
-    scoria_abort(
-      "{.arg newdata} has no column {.field {lacking}}.",
-      c("newdata", "argument")
-    )
-  }
-  frame <- stats::model.frame(
-    shared$terms, newdata,
-    na.action = stats::na.pass, xlev = shared$xlevels
-  )
-  matrix <- stats::model.matrix(
-    shared$terms, frame, contrasts.arg = shared$contrasts
-  )
-  kept <- shared$kept
-  offset <- stats::model.offset(frame) %||% 0
-  if (shared$size_factors == "offset") {
-    offset <- offset + log(newdata$Size_Factor)
-  }
-  link <- drop(matrix[, kept, drop = FALSE] %*% object$working[kept]) + offset
+  rows <- new_rows(shared, newdata, "newdata", rlang::current_env())
+  link <- drop(rows$matrix %*% object$working[shared$kept]) + rows$offset
   names(link) <- rownames(newdata)
   if (type == "link") link else family(object)$linkinv(link)
 }

@@ -4,7 +4,7 @@ use crate::counts::Held;
 use crate::guard::{listen, report};
 use crate::input::Named;
 use extendr_api::prelude::*;
-use scoria_core::design::Design;
+use scoria_core::design::{Design, sketch};
 use scoria_core::engine::glm::{Family, Options, fit_genes};
 use scoria_core::result::GlmTable;
 use scoria_core::source::{Source, summarise};
@@ -28,15 +28,22 @@ fn rust_fit_models(
         let size_factors = named.doubles_or_none("divide")?;
         let limit = named.number_or_none("memory_limit")?.map(|limit| limit as usize);
         let monitor = Monitor::new();
+        let intercept = named.flag("intercept")?;
         let columns = design.data();
         let (design, table) = listen(Some(&progress), &monitor, || {
-            let design = Design::new(columns, offset)?;
+            let design = Design::new(columns, offset)?.with_null(intercept)?;
             let fit = |source: &dyn Source| fit_genes(source, &design, &options, limit, &monitor);
             let table = opened.with_divided(&pool, size_factors, fit)?;
             Ok((design, table))
         })?;
         Ok(as_list(&design, &table))
     })
+}
+
+/// @noRd
+#[extendr]
+fn rust_sketch(design: RMatrix<f64>) -> Robj {
+    report(|| sketch(design.data(), design.nrows()))
 }
 
 /// @noRd
@@ -74,6 +81,8 @@ fn as_list(design: &Design, table: &GlmTable) -> List {
         dispersion = &table.dispersion,
         log_likelihood = &table.log_likelihood,
         deviance = &table.deviance,
+        null_deviance = &table.null_deviance,
+        mark = &table.mark,
         decrement = &table.decrement,
         iterations = &table.iterations
     )
@@ -82,5 +91,6 @@ fn as_list(design: &Design, table: &GlmTable) -> List {
 extendr_module! {
     mod fit_models;
     fn rust_fit_models;
+    fn rust_sketch;
     fn rust_summarise;
 }

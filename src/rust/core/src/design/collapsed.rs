@@ -22,7 +22,7 @@ const WIDTH: f64 = 0.18;
 /// Fewer cells than this for a node are not worth it.
 const CELLS_FOR_A_NODE: usize = 8;
 /// Fewer cells than this are not collapsed.
-const FEWEST: usize = 4096;
+const FEWEST: usize = 1024;
 /// A mass that is added to so often is added to a total: what rounding loses grows with
 /// the number of additions.
 const ADDITIONS: usize = 4096;
@@ -276,8 +276,8 @@ mod tests {
         assert!(Collapsed::of(&columns, &q(&columns), &offset).is_some());
         columns.extend((0..n).map(|i| (i as f64).sqrt()));
         assert!(Collapsed::of(&columns, &q(&columns), &offset).is_none());
-        let (columns, offset) = design(4000);
-        let q: Vec<Vec<f64>> = columns.chunks_exact(4000).map(<[f64]>::to_vec).collect();
+        let (columns, offset) = design(1000);
+        let q: Vec<Vec<f64>> = columns.chunks_exact(1000).map(<[f64]>::to_vec).collect();
         assert!(Collapsed::of(&columns, &q, &offset).is_none());
     }
 

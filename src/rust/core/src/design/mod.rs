@@ -5,12 +5,14 @@ mod collapsed;
 mod membership;
 mod orthogonal;
 pub(crate) mod products;
+mod sketch;
 mod thinned;
 
 pub use blocks::{BLOCK, Blocks, PADDING};
 pub use collapsed::Collapsed;
 pub use membership::Membership;
 pub use orthogonal::{Orthogonal, orthogonalise};
+pub use sketch::{SKETCH_ROWS, sketch};
 pub use thinned::Thinned;
 
 use crate::{Error, Result};
@@ -34,6 +36,15 @@ pub struct Design {
     thinned: Option<Thinned>,
     /// None where rows are not few.
     collapsed: Option<Collapsed>,
+    null: Option<Box<NullDesign>>,
+}
+
+/// What every gene's null model is fitted to.
+pub struct NullDesign {
+    /// Whether the null model is the intercept, or the offset alone.
+    pub intercept: bool,
+    /// The constant, with the same offset.
+    pub design: Design,
 }
 
 impl Design {
@@ -79,11 +90,22 @@ impl Design {
             extremes: extremes.collect(),
             thinned: if collapsed.is_some() { None } else { Thinned::of(&q, offset) },
             collapsed,
+            null: None,
             basis,
         })
     }
 
-    /// The same design with an offset of zero.
+    /// The same design, made ready for null models.
+    ///
+    /// # Errors
+    /// As [`Design::new`].
+    pub fn with_null(self, intercept: bool) -> Result<Self> {
+        let offset: Vec<f64> = (0..self.cells).map(|cell| self.blocks.offset(cell)).collect();
+        let design = Self::new(&vec![1.0; self.cells], &offset)?;
+        Ok(Self { null: Some(Box::new(NullDesign { intercept, design })), ..self })
+    }
+
+    /// The same design with an offset of zero, not made ready for null models.
     pub fn without_offset(&self) -> Self {
         Self {
             cells: self.cells,
@@ -94,15 +116,21 @@ impl Design {
             extremes: self.extremes.clone(),
             thinned: self.thinned.as_ref().map(Thinned::without_offset),
             collapsed: None,
+            null: None,
         }
     }
 
     /// Bytes of the model matrix and the offset, and of what each thread of the current
     /// pool has of a gene in all cells.
     pub fn bytes(&self) -> usize {
+        let null = self.null.as_ref().map_or(0, |null| null.design.own_bytes());
+        self.own_bytes() + null + rayon::current_num_threads() * 24 * self.cells
+    }
+
+    fn own_bytes(&self) -> usize {
         let thinned = self.thinned.as_ref().map_or(0, Thinned::bytes);
         let collapsed = self.collapsed.as_ref().map_or(0, Collapsed::bytes);
-        self.blocks.bytes() + thinned + collapsed + rayon::current_num_threads() * 24 * self.cells
+        self.blocks.bytes() + thinned + collapsed
     }
 
     pub fn cells(&self) -> usize {
@@ -150,6 +178,11 @@ impl Design {
     /// Mean of exp(offset), and its squared coefficient of variation.
     pub fn offset_moments(&self) -> (f64, f64) {
         self.offset_moments
+    }
+
+    /// What null models need; none unless asked for.
+    pub fn null(&self) -> Option<&NullDesign> {
+        self.null.as_deref()
     }
 
     /// Smallest and largest value of a kept column.

@@ -18,6 +18,8 @@ pub struct GlmTable {
     pub dispersion: Vec<f64>,
     pub log_likelihood: Vec<f64>,
     pub deviance: Vec<f64>,
+    pub null_deviance: Vec<f64>,
+    pub mark: Vec<f64>,
     pub decrement: Vec<f64>,
     pub iterations: Vec<i32>,
 }
@@ -25,7 +27,7 @@ pub struct GlmTable {
 impl GlmTable {
     /// Of so many genes, with so many coefficients each.
     pub fn bytes(rank: usize, genes: usize) -> usize {
-        const OF_GENE: usize = 2 * size_of::<i32>() + 6 * size_of::<f64>();
+        const OF_GENE: usize = 2 * size_of::<i32>() + 8 * size_of::<f64>();
         let of_coefficients = rank * (size_of::<f64>() + size_of::<i32>());
         let of_covariance = rank * (rank + 1) / 2 * size_of::<f64>();
         genes * (OF_GENE + of_coefficients + of_covariance)
@@ -54,6 +56,8 @@ impl GlmTable {
         self.dispersion.push(fit.dispersion);
         self.log_likelihood.push(fit.log_likelihood);
         self.deviance.push(fit.deviance);
+        self.null_deviance.push(fit.null_deviance);
+        self.mark.push(fit.mark);
         self.decrement.push(fit.decrement);
         self.iterations.push(fit.iterations as i32);
     }

@@ -1,4 +1,5 @@
 use super::{Axis, Entries, Room, Source, for_each_piece};
+use crate::simd::LANES;
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -13,13 +14,11 @@ pub struct GeneCounts<'a> {
 
 impl GeneCounts<'_> {
     pub fn total(&self) -> f64 {
-        // Eight sums in turn: an addition does not wait for the one before it.
-        let mut sums = [0.0; 8];
-        let eights = self.counts.chunks_exact(8);
-        let rest: f64 = eights.remainder().iter().sum();
-        for eight in eights {
-            sums.iter_mut().zip(eight).for_each(|(sum, y)| *sum += y);
-        }
+        // Sums side by side, which need not wait for one another.
+        let mut sums = [0.0; LANES];
+        let groups = self.counts.chunks_exact(LANES);
+        let rest: f64 = groups.remainder().iter().sum();
+        groups.for_each(|group| sums.iter_mut().zip(group).for_each(|(sum, y)| *sum += y));
         sums.iter().sum::<f64>() + rest
     }
 }

@@ -17,7 +17,7 @@ pub fn least_squares(design: &Design, counts: GeneCounts<'_>) -> (Vec<f64>, f64)
 }
 
 /// Q'r and r'r of the residuals r.
-fn residuals(design: &Design, counts: GeneCounts<'_>, coefficients: &[f64]) -> (Vec<f64>, f64) {
+pub fn residuals(design: &Design, counts: GeneCounts<'_>, coefficients: &[f64]) -> (Vec<f64>, f64) {
     let mut products = vec![0.0; coefficients.len()];
     let (mut squares, mut next) = (0.0, 0);
     for (block, (offset, columns)) in design.blocks().iter().enumerate() {

@@ -5,9 +5,12 @@ use super::family::Family;
 use super::gaussian::least_squares;
 use super::likelihood::{Likelihood, Model};
 use super::limit::in_the_limit;
+use super::mark::mark;
 use super::negative_binomial::{negative_binomial, negative_binomial_at};
+use super::null::null_deviance;
 use super::pass::{Response, Workspace};
 use super::pearson::squared_residuals;
+use super::saturated::saturated_poisson;
 use super::separation::{self, Estimate, Limit};
 use super::solve::inverse;
 use super::start::look_first;
@@ -52,6 +55,15 @@ pub struct GeneFit {
     /// Not a number in the quasi-Poisson family.
     pub log_likelihood: f64,
     pub deviance: f64,
+    /// Log-likelihood of a model with a parameter for every cell, as far as means go into it
+    /// (`y eta - (1 + alpha y) cumulant`): from where the deviance is counted in the families
+    /// of counts.
+    pub saturated: f64,
+    /// Of the intercept alone, or of the offset alone where the formula has no intercept; not
+    /// a number where the design is not made ready for it ([`Design::with_null`]).
+    pub null_deviance: f64,
+    /// What tells the gene's counts from others; not a number where there is no null deviance.
+    pub mark: f64,
     /// Squared distance to the optimum, in standard errors.
     pub decrement: f64,
     /// Passes over the cells.
@@ -87,10 +99,16 @@ pub fn fit_gene(
         }
     }
     let job = Job::new(counts, design, options.max_iterations, monitor);
-    if options.family == Family::Gaussian && !counts.cells.is_empty() {
-        return Ok(gaussian(&job));
+    let mut fit = if options.family == Family::Gaussian && !counts.cells.is_empty() {
+        gaussian(&job)
+    } else {
+        job.fit(&|job, workspace| climb_family(job, options.family, workspace), workspace)?
+    };
+    if fit.status == Status::Ok && design.null().is_some() {
+        fit.mark = mark(counts);
+        fit.null_deviance = null_deviance(&job, options.family, &fit, workspace)?;
     }
-    job.fit(&|job, workspace| climb_family(job, options.family, workspace), workspace)
+    Ok(fit)
 }
 
 /// Fits one gene's coefficients where alpha = 1 / theta of the negative binomial
@@ -158,6 +176,9 @@ impl GeneFit {
             dispersion: f64::NAN,
             log_likelihood: f64::NAN,
             deviance: f64::NAN,
+            saturated: f64::NAN,
+            null_deviance: f64::NAN,
+            mark: f64::NAN,
             decrement: f64::NAN,
             iterations: 0,
         }
@@ -182,6 +203,11 @@ impl GeneFit {
         fit.covariance.iter_mut().for_each(|v| *v *= dispersion);
         fit.dispersion = dispersion;
         fit
+    }
+
+    pub(super) fn take_poisson_deviance(&mut self, job: &Job<'_>, summit: &Summit) {
+        self.saturated = saturated_poisson(job.counts);
+        self.deviance = 2.0 * (self.saturated - summit.view.log_likelihood);
     }
 }
 
@@ -346,7 +372,7 @@ fn poisson(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
     let mut fit = GeneFit::at_summit(&summit, job.design, 1.0);
     let log_factorials = CountHistogram::new(job.counts.counts).log_factorials();
     fit.log_likelihood = summit.view.log_likelihood - log_factorials;
-    fit.deviance = poisson_deviance(job, &summit);
+    fit.take_poisson_deviance(job, &summit);
     Ok(fit)
 }
 
@@ -354,7 +380,7 @@ fn quasi_poisson(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
     let summit = poisson_summit(job, workspace)?;
     let pearson = squared_residuals(job.design, job.counts, &summit.point.coefficients);
     let mut fit = GeneFit::at_summit(&summit, job.design, pearson / job.freedom);
-    fit.deviance = poisson_deviance(job, &summit);
+    fit.take_poisson_deviance(job, &summit);
     Ok(fit)
 }
 
@@ -363,9 +389,4 @@ fn poisson_summit(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<Summit> {
     let start = Point { coefficients: start, shape: 0.0 };
     let start = look_first(job, Model::Poisson, start, workspace)?;
     job.climb(Model::Poisson, start, workspace, |_, _| false)
-}
-
-pub(super) fn poisson_deviance(job: &Job<'_>, summit: &Summit) -> f64 {
-    let saturated: f64 = job.counts.counts.iter().map(|y| y * y.ln() - y).sum();
-    2.0 * (saturated - summit.view.log_likelihood)
 }

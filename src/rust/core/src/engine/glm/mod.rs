@@ -18,6 +18,9 @@ mod likelihood;
 mod negative_binomial;
 mod limit;
 mod cox_reid;
+mod null;
+mod mark;
+mod saturated;
 mod gene;
 mod each_gene;
 

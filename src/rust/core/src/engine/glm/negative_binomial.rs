@@ -2,7 +2,7 @@
 //! Poisson limit.
 
 use super::ascent::{End, Objective, Point, Summit};
-use super::gene::{Climbed, GeneFit, Job, Status, poisson_deviance};
+use super::gene::{Climbed, GeneFit, Job, Status};
 use super::likelihood::Model;
 use super::pass::{Curvature, Workspace};
 use super::start::look_first;
@@ -69,8 +69,8 @@ pub fn report(job: &Job<'_>, histogram: &CountHistogram, summit: &Summit, alpha:
     let mut fit = GeneFit::at_summit(summit, job.design, 1.0);
     let (sums, theta) = (&summit.view.sums, 1.0 / alpha);
     fit.log_likelihood = summit.view.log_likelihood - histogram.log_factorials();
-    let saturated = histogram.sum(|y| y * y.ln() - (y + theta) * (alpha * y).ln_1p());
-    fit.deviance = 2.0 * (saturated - sums.log_likelihood);
+    fit.saturated = histogram.sum(|y| y * y.ln() - (y + theta) * (alpha * y).ln_1p());
+    fit.deviance = 2.0 * (fit.saturated - sums.log_likelihood);
     if fit.status == Status::Ok {
         fit.theta = theta;
     }
@@ -124,7 +124,7 @@ fn poisson_limit(
 pub fn at_limit(job: &Job<'_>, histogram: &CountHistogram, poisson: &Summit) -> GeneFit {
     let mut fit = GeneFit::at_summit(poisson, job.design, 1.0);
     fit.log_likelihood = poisson.view.log_likelihood - histogram.log_factorials();
-    fit.deviance = poisson_deviance(job, poisson);
+    fit.take_poisson_deviance(job, poisson);
     if fit.status == Status::Ok {
         fit.theta = f64::INFINITY;
     }
