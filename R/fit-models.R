@@ -290,19 +290,25 @@ report_model <- function(model, verbose) {
   ))
 }
 
-# One warning of all genes without a fit, with the reasons.
+# One warning of all genes without a fit, with the reasons; none where they have no counts
+# to be fitted.
 report_fits <- function(fits, verbose) {
   failed <- fits$status == "FAIL"
   if (verbose) cli::cli_inform("{sum(!failed)} gene{?s} fitted, {sum(failed)} failed.")
-  if (!any(failed)) {
+  expected <- "all counts are zero"
+  if (all(fits$status_detail[failed] == expected) && !verbose) {
     return(invisible())
   }
   why <- sort(table(fits$status_detail[failed]), decreasing = TRUE)
   reasons <- sprintf("%d: %s", as.integer(why), names(why))
+  reasons <- gsub("([{}])", "\\1\\1", reasons)
+  if (all(names(why) == expected)) {
+    return(cli::cli_inform(stats::setNames(reasons, rep("x", length(reasons)))))
+  }
   cli::cli_warn(
     c(
       "{sum(failed)} of {nrow(fits)} gene{?s} could not be fitted.",
-      stats::setNames(gsub("([{}])", "\\1\\1", reasons), rep("x", length(reasons)))
+      stats::setNames(reasons, rep("x", length(reasons)))
     ),
     class = "scoria_warning_failed"
   )

@@ -121,15 +121,18 @@ time_gampoi <- function(screen, genes) {
       on_disk = FALSE
     )
   }
-  fitted <- fit()
+  taken <- c(fit = Inf, test = Inf)
+  for (round in 1:2) {
+    taken["fit"] <- min(taken["fit"], seconds(fitted <- fit()))
+  }
   # The test needs shrunken dispersions.
   shrunken <- fit(TRUE)
   group <- match("gRNA_group", colnames(design))
-  test <- function() {
+  taken["test"] <- seconds(
     glmGamPoi::test_de(shrunken, reduced_design = design[, -group], verbose = FALSE)
-  }
+  )
   list(
-    fit = fastest(fit) / length(genes), test = fastest(test) / length(genes),
+    fit = taken[["fit"]] / length(genes), test = taken[["test"]] / length(genes),
     log_likelihood = vapply(seq_along(genes), function(gene) {
       alpha <- fitted$overdispersions[gene]
       mean <- fitted$Mu[gene, ]

@@ -15,7 +15,7 @@ const DIVERGING: f64 = 1e-5;
 /// Newton's method squares the distance: a step to `NEARLY` that has multiplied its square
 /// by less than `SQUARED` is followed by one that multiplies it by the square of that, and
 /// standard errors are as far from those of the optimum as the root of it.
-const NEARLY: f64 = 1e-10;
+const NEARLY: f64 = 3e-14;
 const SQUARED: f64 = 1e-8;
 /// Fisher scoring is cheap and steady; what it has not solved by then needs the
 /// observed curvature.
@@ -64,6 +64,8 @@ pub struct Summit {
     pub view: View,
     /// The last step that was thought of, in the basis.
     pub step: Vec<f64>,
+    /// What the shape moved after the view.
+    pub shape_moved: f64,
     /// Squared distance to the optimum that was left, in standard errors.
     pub decrement: f64,
     pub iterations: usize,
@@ -103,7 +105,8 @@ pub fn ascend(
     patience: Patience,
     stop: impl Fn(&Point, &View) -> bool,
 ) -> Result<Summit> {
-    let mut path = Path { point: start, curvature: Curvature::Expected, iterations: 1 };
+    let mut path =
+        Path { point: start, shape_moved: 0.0, curvature: Curvature::Expected, iterations: 1 };
     let mut view = objective.view(&path.point, path.curvature)?;
     let mut before = f64::INFINITY;
     let mut suspicions = 0;
@@ -118,6 +121,7 @@ pub fn ascend(
         if (step.decrement <= patience.converged || rounding || squares) && concave(&view) {
             let end = if diverges(&step) { End::Endless } else { End::Converged };
             path.point = advance(&path.point, &step, 1.0);
+            path.shape_moved = step.shape;
             return path.end(objective, view, Some(step), end);
         }
         let endless = step.singular || ENDLESS.contains(&(step.decrement / before));
@@ -147,6 +151,8 @@ pub fn ascend(
 /// Where an ascent is.
 struct Path {
     point: Point,
+    /// What its shape has moved since it was looked at.
+    shape_moved: f64,
     curvature: Curvature,
     iterations: usize,
 }
@@ -159,14 +165,15 @@ impl Path {
         step: Option<Step>,
         end: End,
     ) -> Result<Summit> {
-        let view = match self.curvature {
-            Curvature::Expected | Curvature::Both => view,
-            Curvature::Observed => objective.view(&self.point, Curvature::Expected)?,
+        let (view, shape_moved) = match self.curvature {
+            Curvature::Expected | Curvature::Both => (view, self.shape_moved),
+            Curvature::Observed => (objective.view(&self.point, Curvature::Expected)?, 0.0),
         };
         let decrement = step.as_ref().map_or(f64::NAN, |step| step.decrement);
         let zero = || vec![0.0; self.point.coefficients.len()];
         let step = step.map_or_else(zero, |step| step.coefficients);
-        Ok(Summit { point: self.point, view, step, decrement, iterations: self.iterations, end })
+        let Self { point, iterations, .. } = self;
+        Ok(Summit { point, view, step, shape_moved, decrement, iterations, end })
     }
 }
 

@@ -70,7 +70,9 @@ pub fn report(job: &Job<'_>, histogram: &CountHistogram, summit: &Summit, alpha:
     let (sums, theta) = (&summit.view.sums, 1.0 / alpha);
     fit.log_likelihood = summit.view.log_likelihood - histogram.log_factorials();
     fit.saturated = histogram.sum(|y| y * y.ln() - (y + theta) * (alpha * y).ln_1p());
-    fit.deviance = 2.0 * (fit.saturated - sums.log_likelihood);
+    // Of what depends on the means and alpha, alpha alone is not at its optimum.
+    let reached = sums.log_likelihood + (sums.excess - sums.count_saturation) * summit.shape_moved;
+    fit.deviance = 2.0 * (fit.saturated - reached);
     if fit.status == Status::Ok {
         fit.theta = theta;
     }
