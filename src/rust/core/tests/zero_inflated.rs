@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 use scoria_core::design::Design;
 use scoria_core::engine::glm::Estimate;
 use scoria_core::engine::zero_inflated::{
-    Distribution, Options, Rooms, Status, ZeroInflatedFit, fit_zero_inflated_gene,
+    Distribution, Model, Options, Rooms, Status, ZeroInflatedFit, fit_zero_inflated_gene,
     fit_zero_inflated_genes,
 };
 use scoria_core::source::{Csc, GeneCounts};
@@ -32,7 +32,8 @@ fn fit(problem: &Problem, distribution: Distribution) -> ZeroInflatedFit {
     let counts = GeneCounts { cells: &cells, counts: &counts };
     let options = Options { distribution, max_iterations: 100 };
     let mut rooms = Rooms::new();
-    fit_zero_inflated_gene(counts, &count, &zero, &options, &mut rooms, &Monitor::new()).unwrap()
+    let model = Model::new(&count, &zero);
+    fit_zero_inflated_gene(counts, &model, &options, &mut rooms, &Monitor::new()).unwrap()
 }
 
 /// The parameters of a fit as the reference has them.

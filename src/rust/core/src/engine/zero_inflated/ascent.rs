@@ -19,6 +19,8 @@ const ENDLESS: std::ops::Range<f64> = 0.30..0.45;
 const LONGEST: f64 = 4.0;
 const SHARE: f64 = 0.5;
 const HALVINGS: usize = 40;
+/// So near an optimum, the decrement tells its height.
+const IN_SIGHT: f64 = 0.1;
 
 /// How far an ascent came.
 pub struct Summit {
@@ -41,6 +43,8 @@ pub enum End {
     NotConverged,
     /// It was told to leave.
     Left,
+    /// It comes to an optimum that is not high enough.
+    Lower,
 }
 
 /// How long an ascent may take.
@@ -49,6 +53,8 @@ pub struct Patience {
     pub passes: usize,
     /// How many signs in a row that there is no optimum it takes.
     pub signs: usize,
+    /// An optimum below this log-likelihood is not worth the last steps.
+    pub enough: f64,
 }
 
 /// Climbs from `start`. `leave` is asked at each point whether to leave early.
@@ -77,6 +83,9 @@ pub fn ascend(
                 at.end = if diverges(step) { End::Endless } else { End::Converged };
                 at.point = advance(&at.point, step, 1.0);
                 return Ok(at);
+            }
+            if *decrement < IN_SIGHT && at.view.log_likelihood + 2.0 * decrement < patience.enough {
+                return Ok(Summit { end: End::Lower, ..at });
             }
             signs = if ENDLESS.contains(&(decrement / before)) { signs + 1 } else { 0 };
             before = *decrement;

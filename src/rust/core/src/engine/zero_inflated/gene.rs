@@ -1,11 +1,10 @@
 //! One gene: from its counts to what is reported.
 
 use super::likelihood::Distribution;
-use super::parts::{Parts, Whole};
+use super::parts::{Model, Parts};
 use super::report::report;
 use super::search::Search;
 use super::starts::{Rooms, begin};
-use crate::design::Design;
 use crate::engine::glm::Estimate;
 use crate::source::GeneCounts;
 use crate::special::CountHistogram;
@@ -81,13 +80,12 @@ impl ZeroInflatedFit {
 /// the gene itself is a [`Status`].
 pub fn fit_zero_inflated_gene(
     counts: GeneCounts<'_>,
-    count: &Design,
-    zero: &Design,
+    model: &Model<'_>,
     options: &Options,
     rooms: &mut Rooms,
     monitor: &Monitor,
 ) -> Result<ZeroInflatedFit> {
-    let rank = count.rank() + zero.rank();
+    let rank = model.count.rank() + model.zero.rank();
     if counts.cells.is_empty() {
         return Ok(ZeroInflatedFit::failed(Status::AllZero, rank));
     }
@@ -97,11 +95,11 @@ pub fn fit_zero_inflated_gene(
         histogram,
         patience: options.max_iterations,
         passes: 0,
+        highest: f64::NEG_INFINITY,
         room: &mut rooms.room,
         monitor,
     };
-    let whole = Parts::whole(Whole { counts, count, zero });
-    let beginning = begin(whole, &mut search, &mut rooms.workspace)?;
+    let beginning = begin(Parts::whole(*model, counts), &mut search, &mut rooms.workspace)?;
     let mut best = beginning.poisson(&mut search)?;
     if options.distribution == Distribution::NegativeBinomial {
         best = beginning.negative_binomial(best, &mut search)?;

@@ -22,6 +22,7 @@ mod gene;
 
 pub use gene::{Options, Status, ZeroInflatedFit, fit_zero_inflated_gene};
 pub use likelihood::Distribution;
+pub use parts::Model;
 pub use starts::Rooms;
 
 use crate::design::Design;
@@ -79,11 +80,11 @@ pub fn fit_zero_inflated_genes(
     let fixed = designs * (1 + rayon::current_num_threads());
     let capacity = capacity(fixed + ZeroInflatedTable::bytes(parameters, genes), memory_limit)?;
     check_counts(counts, CountKind::Whole)?;
+    let model = Model::new(count, zero);
     for block in gene_blocks(counts, capacity)? {
         let block = block?;
         let fit = |rooms: &mut Rooms, gene: usize| {
-            let counts = block.gene(gene);
-            let fit = fit_zero_inflated_gene(counts, count, zero, options, rooms, monitor)?;
+            let fit = fit_zero_inflated_gene(block.gene(gene), &model, options, rooms, monitor)?;
             monitor.tick()?;
             Ok(fit)
         };

@@ -33,7 +33,7 @@ pub struct Recession {
 
 /// A gene, and what is left of its two designs.
 pub struct Parts<'a> {
-    pub whole: Whole<'a>,
+    pub whole: Model<'a>,
     /// Cells of the whole that stay.
     pub cells: Vec<u32>,
     /// Whether these still have a zero part.
@@ -45,12 +45,35 @@ pub struct Parts<'a> {
     pub recessions: Vec<Recession>,
 }
 
-/// The gene with which it began.
+/// The designs of both parts.
 #[derive(Clone, Copy)]
-pub struct Whole<'a> {
-    pub counts: GeneCounts<'a>,
+pub struct Model<'a> {
     pub count: &'a Design,
     pub zero: &'a Design,
+    /// Whether each kind of cells has a coefficient of its own in the zero part.
+    pub(super) saturated: bool,
+}
+
+impl<'a> Model<'a> {
+    /// Of the same cells.
+    pub fn new(count: &'a Design, zero: &'a Design) -> Self {
+        Self { count, zero, saturated: is_saturated(zero) }
+    }
+}
+
+/// Whether a design has no more kinds of cells than coefficients.
+fn is_saturated(design: &Design) -> bool {
+    let mut kinds: Vec<Vec<f64>> = vec![];
+    for row in design.blocks().rows().chunks_exact(design.rank()) {
+        let same = |kind: &Vec<f64>| kind.iter().zip(row).all(|(a, b)| (a - b).abs() < 1e-9);
+        if !kinds.iter().any(same) {
+            if kinds.len() == design.rank() {
+                return false;
+            }
+            kinds.push(row.to_vec());
+        }
+    }
+    true
 }
 
 /// What is left of a design.
@@ -165,13 +188,13 @@ fn basis_columns(basis: &Orthogonal, directions: &[Vec<f64>]) -> Vec<Vec<f64>> {
 }
 
 impl<'a> Parts<'a> {
-    pub fn whole(whole: Whole<'a>) -> Self {
+    pub fn whole(whole: Model<'a>, counts: GeneCounts<'_>) -> Self {
         let cells = whole.count.cells();
         Self {
             whole,
             cells: (0..cells as u32).collect(),
             mixed: vec![true; cells],
-            counts: (whole.counts.cells.to_vec(), whole.counts.counts.to_vec()),
+            counts: (counts.cells.to_vec(), counts.counts.to_vec()),
             count: Rc::new(Part::whole(whole.count)),
             zero: Rc::new(Part::whole(whole.zero)),
             recessions: vec![],

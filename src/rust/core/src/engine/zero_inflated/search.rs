@@ -37,6 +37,8 @@ pub enum Outcome<'a> {
     Found(Solution<'a>),
     /// The Poisson distribution is as good.
     Poisson,
+    /// An optimum, but lower than another one.
+    Lower,
     /// At this log-likelihood.
     Lost(f64),
 }
@@ -47,6 +49,8 @@ pub struct Search<'a> {
     pub factorials: f64,
     /// Passes that one search may take.
     pub patience: usize,
+    /// The log-likelihood of the best optimum so far.
+    pub highest: f64,
     /// Passes taken so far.
     pub passes: usize,
     pub room: &'a mut Room,
@@ -85,7 +89,7 @@ impl Search<'_> {
             has_shape && ((shape < small && slope < 0.0) || shape > LARGEST.ln())
         };
         let (mut from, mut origin) = (start.clone(), start);
-        let mut patience = Patience { passes: self.patience, signs: SIGNS };
+        let mut patience = Patience { passes: self.patience, signs: SIGNS, enough: self.highest };
         loop {
             let mut likelihood = self.likelihood(&parts, what);
             let mut summit = ascend(&mut likelihood, from, patience, &leave)?;
@@ -95,7 +99,11 @@ impl Search<'_> {
             self.passes += summit.passes;
             patience.passes = patience.passes.saturating_sub(summit.passes);
             match summit.end {
-                End::Converged => return Ok(found(parts, what, summit)),
+                End::Converged => {
+                    self.highest = self.highest.max(summit.view.log_likelihood);
+                    return Ok(found(parts, what, summit));
+                }
+                End::Lower => return Ok(Outcome::Lower),
                 End::Left if summit.point[summit.point.len() - 1] < small => {
                     return Ok(Outcome::Poisson);
                 }

@@ -3,7 +3,7 @@
 
 use crate::engine::glm::{eigen, inner};
 
-/// Eigenvalues of the scaled information below this are rounding.
+/// Eigenvalues and pivots of the scaled information below this are rounding.
 const DEFINITE: f64 = 1e-11;
 /// By how much at least a direction is thought to be bent, as a share of what it
 /// would be if structural zeros were known.
@@ -12,19 +12,13 @@ const BENT: f64 = 0.05;
 /// Newton's step and its squared length in standard errors; none where the
 /// information is not positive definite.
 pub fn newton(information: &[f64], gradient: &[f64]) -> Option<(Vec<f64>, f64)> {
-    let m = gradient.len();
-    let scale = scales(information, m)?;
-    let (values, vectors) = eigen(&scaled(information, &scale), m)?;
-    if values.iter().any(|&value| value <= DEFINITE) {
-        return None;
-    }
-    let right: Vec<f64> = gradient.iter().zip(&scale).map(|(g, s)| g * s).collect();
-    let mut step = vec![0.0; m];
-    for (value, vector) in values.iter().zip(&vectors) {
-        add(&mut step, vector, inner(vector, &right) / value);
-    }
+    let scale = scales(information, gradient.len())?;
+    let root = cholesky(&scaled(information, &scale))?;
+    let mut step: Vec<f64> = gradient.iter().zip(&scale).map(|(g, s)| g * s).collect();
+    forward(&root, &mut step);
+    let decrement = inner(&step, &step);
+    backward(&root, &mut step);
     step.iter_mut().zip(&scale).for_each(|(x, s)| *x *= s);
-    let decrement = inner(&step, gradient);
     Some((step, decrement))
 }
 
@@ -35,30 +29,26 @@ pub fn newton(information: &[f64], gradient: &[f64]) -> Option<(Vec<f64>, f64)> 
 pub fn em_gradient(complete: &[f64], observed: &[f64], gradient: &[f64]) -> Option<Vec<f64>> {
     let m = gradient.len();
     let scale = scales(complete, m)?;
-    let (values, vectors) = eigen(&scaled(complete, &scale), m)?;
-    let floor = DEFINITE * values.iter().fold(0.0f64, |most, v| most.max(*v));
-    // Columns of the complete information's inverse root.
-    let roots: Vec<Vec<f64>> = values
-        .iter()
-        .zip(&vectors)
-        .map(|(value, vector)| {
-            let root = value.max(floor).sqrt();
-            vector.iter().zip(&scale).map(|(v, s)| v * s / root).collect()
-        })
-        .collect();
-    let images: Vec<Vec<f64>> = roots.iter().map(|root| times(observed, root)).collect();
-    let mut within = Vec::with_capacity(m * (m + 1) / 2);
-    for (j, image) in images.iter().enumerate() {
-        within.extend(roots[..=j].iter().map(|root| inner(root, image)));
-    }
+    let root = cholesky(&scaled(complete, &scale))?;
+    // The observed information where the complete one is the identity.
+    let observed = scaled(observed, &scale);
+    let mut half: Vec<Vec<f64>> = (0..m).map(|j| row(&observed, j, m)).collect();
+    half.iter_mut().for_each(|row| forward(&root, row));
+    let mut within = Vec::with_capacity(observed.len());
+    let mut columns: Vec<Vec<f64>> =
+        (0..m).map(|j| half.iter().map(|row| row[j]).collect()).collect();
+    columns.iter_mut().for_each(|column| forward(&root, column));
+    columns.iter().enumerate().for_each(|(j, column)| within.extend_from_slice(&column[..=j]));
     let (bends, turns) = eigen(&within, m)?;
-    let right: Vec<f64> = roots.iter().map(|root| inner(root, gradient)).collect();
-    let mut lengths = vec![0.0; m];
-    for (bend, turn) in bends.iter().zip(&turns) {
-        add(&mut lengths, turn, inner(turn, &right) / bend.abs().max(BENT));
-    }
+    let mut right: Vec<f64> = gradient.iter().zip(&scale).map(|(g, s)| g * s).collect();
+    forward(&root, &mut right);
     let mut step = vec![0.0; m];
-    roots.iter().zip(&lengths).for_each(|(root, length)| add(&mut step, root, *length));
+    for (bend, turn) in bends.iter().zip(&turns) {
+        let length = inner(turn, &right) / bend.abs().max(BENT);
+        step.iter_mut().zip(turn).for_each(|(s, t)| *s += length * t);
+    }
+    backward(&root, &mut step);
+    step.iter_mut().zip(&scale).for_each(|(x, s)| *x *= s);
     step.iter().all(|s| s.is_finite()).then_some(step)
 }
 
@@ -91,13 +81,54 @@ fn scaled(triangle: &[f64], scale: &[f64]) -> Vec<f64> {
     triangle.iter().zip(rows).map(|(value, (j, k))| value * scale[j] * scale[k]).collect()
 }
 
-fn times(triangle: &[f64], x: &[f64]) -> Vec<f64> {
-    let at = |i: usize, j: usize| triangle[i.max(j) * (i.max(j) + 1) / 2 + i.min(j)];
-    (0..x.len()).map(|i| (0..x.len()).map(|j| at(i, j) * x[j]).sum()).collect()
+fn row(triangle: &[f64], i: usize, m: usize) -> Vec<f64> {
+    (0..m).map(|j| triangle[i.max(j) * (i.max(j) + 1) / 2 + i.min(j)]).collect()
 }
 
-fn add(sum: &mut [f64], x: &[f64], factor: f64) {
-    sum.iter_mut().zip(x).for_each(|(s, x)| *s += factor * x);
+/// The lower triangular root of a matrix with a unit diagonal, row after row; none
+/// where that is not positive definite, but for rounding.
+fn cholesky(triangle: &[f64]) -> Option<Vec<f64>> {
+    let mut root = triangle.to_vec();
+    let (mut i, mut start) = (0, 0);
+    while start < root.len() {
+        let mut other = 0;
+        for j in 0..=i {
+            let known = inner(&root[start..start + j], &root[other..other + j]);
+            let left = root[start + j] - known;
+            root[start + j] = if j < i {
+                left / root[other + j]
+            } else {
+                if left.is_nan() || left <= DEFINITE {
+                    return None;
+                }
+                left.sqrt()
+            };
+            other += j + 1;
+        }
+        start += i + 1;
+        i += 1;
+    }
+    Some(root)
+}
+
+/// Solves L x = b in place.
+fn forward(root: &[f64], b: &mut [f64]) {
+    let mut start = 0;
+    for i in 0..b.len() {
+        b[i] = (b[i] - inner(&root[start..start + i], &b[..i])) / root[start + i];
+        start += i + 1;
+    }
+}
+
+/// Solves L'x = b in place.
+fn backward(root: &[f64], b: &mut [f64]) {
+    for i in (0..b.len()).rev() {
+        let start = i * (i + 1) / 2;
+        b[i] /= root[start + i];
+        for j in 0..i {
+            b[j] -= root[start + j] * b[i];
+        }
+    }
 }
 
 #[cfg(test)]

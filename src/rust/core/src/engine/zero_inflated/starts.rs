@@ -14,6 +14,9 @@ use std::rc::Rc;
 
 /// Shares of structural zeros that models without any are offered.
 const SHARES: [f64; 4] = [0.3, 0.1, 0.03, 0.003];
+/// How steep shares are that rise or fall along a column, and how often this is tried.
+const TILT: f64 = 3.0;
+const MOST_TILTED: usize = 32;
 /// Alphas to begin with, times the mean of the counts above zero.
 const ALPHAS: [f64; 4] = [0.03, 0.3, 3.0, 30.0];
 /// As good as zero, for the derivative with respect to alpha at zero.
@@ -167,7 +170,34 @@ impl<'a> Beginning<'a> {
         let raised: Vec<f64> = self.count.iter().zip(&up).map(|(c, up)| c + up).collect();
         let common = self.joint(&raised, &self.zero, None);
         best.add(search.climb(parts.clone(), WHAT, common, 0.0)?);
+        for tilted in self.tilted() {
+            let start = self.joint(&self.count, &tilted, None);
+            best.add(search.climb(parts.clone(), WHAT, start, 0.0)?);
+        }
         Ok(best)
+    }
+
+    /// The zero part's coefficients of shares that rise or fall steeply, along each of
+    /// its columns and along two at once: with few counts, shares that are zero on one
+    /// side of the cells and one on the other can be the best. Where each kind of
+    /// cells has a share of its own, there are no sides.
+    fn tilted(&self) -> Vec<Vec<f64>> {
+        let q = self.parts.zero.rank();
+        if self.parts.whole.saturated || q == 0 {
+            return vec![];
+        }
+        let flat = self.constant_share(SHARES[0]);
+        let tilt = |steps: &[(usize, f64)]| {
+            let mut tilted = flat.clone();
+            steps.iter().for_each(|&(k, sign)| tilted[k] += sign * TILT);
+            tilted
+        };
+        const SIGNS: [f64; 2] = [1.0, -1.0];
+        let one = (0..q).flat_map(|k| SIGNS.map(|sign| tilt(&[(k, sign)])));
+        let pairs = (1..q).flat_map(|k| (0..k).map(move |l| (k, l)));
+        let signs = SIGNS.iter().flat_map(|&a| SIGNS.map(|b| (a, b)));
+        let two = pairs.flat_map(|(k, l)| signs.clone().map(move |(a, b)| [(k, a), (l, b)]));
+        one.chain(two.map(|steps| tilt(&steps))).take(MOST_TILTED).collect()
     }
 
     /// The highest optimum over alpha as well; `poisson` is that at alpha = 0.
@@ -185,7 +215,9 @@ impl<'a> Beginning<'a> {
         if let Some(plain) = self.plain()? {
             let starts = alphas().map(|shape| self.joint(&self.count, &[], shape));
             let start = self.highest(&plain, WHAT, starts, search)?;
+            let highest = std::mem::replace(&mut search.highest, f64::NEG_INFINITY);
             let outcome = search.climb(plain, WHAT, start, SMALL)?;
+            search.highest = search.highest.max(highest);
             if let Outcome::Found(solution) = &outcome {
                 plain_fit = Some(solution.point.clone());
             }
@@ -202,6 +234,10 @@ impl<'a> Beginning<'a> {
                 let rare = self.highest(parts, WHAT, shares, search)?;
                 best.add(search.climb(parts.clone(), WHAT, rare, SMALL)?);
             }
+        }
+        for tilted in self.tilted() {
+            let start = self.joint(&self.count, &tilted, Some(0.0));
+            best.add(search.climb(parts.clone(), WHAT, start, SMALL)?);
         }
         if let Some(solution) = poisson.solution.as_ref().filter(|s| s.parts.zero.rank() > 0) {
             let starts = alphas().map(|shape| self.joint(&solution.point, &[], shape));
@@ -223,7 +259,7 @@ impl<'a> Best<'a> {
                     self.solution = Some(solution);
                 }
             }
-            Outcome::Poisson => {}
+            Outcome::Poisson | Outcome::Lower => {}
             Outcome::Lost(at) => self.lost = Some(self.lost.map_or(at, |lost| lost.max(at))),
         }
     }
