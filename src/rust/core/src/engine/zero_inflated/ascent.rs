@@ -19,6 +19,10 @@ const ENDLESS: std::ops::Range<f64> = 0.30..0.45;
 const LONGEST: f64 = 4.0;
 const SHARE: f64 = 0.5;
 const HALVINGS: usize = 40;
+/// A detour that climbs is gone on by this factor, as long as it climbs.
+const LONGER: f64 = 4.0;
+/// After so many detours in a row there may be no optimum.
+const DETOURS: usize = 10;
 /// So near an optimum, the decrement tells its height.
 const IN_SIGHT: f64 = 0.1;
 
@@ -68,7 +72,7 @@ pub fn ascend(
     let nowhere = vec![0.0; start.len()];
     let mut at =
         Summit { point: start, view, step: nowhere, decrement: f64::NAN, passes: 1, end: End::Left };
-    let (mut before, mut signs) = (f64::INFINITY, 0);
+    let (mut before, mut signs, mut detours) = (f64::INFINITY, 0, 0);
     loop {
         if !at.view.log_likelihood.is_finite() {
             return Ok(Summit { end: End::NotConverged, ..at });
@@ -93,7 +97,8 @@ pub fn ascend(
             (before, signs) = (f64::INFINITY, 0);
             at.decrement = f64::INFINITY;
         }
-        if signs >= patience.signs {
+        detours = if found.is_none() { detours + 1 } else { 0 };
+        if signs >= patience.signs || detours >= DETOURS {
             return Ok(Summit { end: End::Endless, ..at });
         }
         if at.passes >= patience.passes {
@@ -139,11 +144,21 @@ fn detour(likelihood: &mut Likelihood<'_>, at: &mut Summit) -> Result<bool> {
         return Ok(false);
     };
     let newtons = std::mem::replace(&mut at.step, step);
-    let climbed = climb(likelihood, at)?;
-    if !climbed {
+    if !climb(likelihood, at)? {
         at.step = newtons;
+        return Ok(false);
     }
-    Ok(climbed)
+    let mut factor = LONGER;
+    loop {
+        let point = advance(&at.point, &at.step, factor);
+        let view = likelihood.view(&point, Curvature::Observed)?;
+        at.passes += 1;
+        if view.log_likelihood.is_nan() || view.log_likelihood <= at.view.log_likelihood {
+            return Ok(true);
+        }
+        (at.point, at.view) = (point, view);
+        factor *= LONGER;
+    }
 }
 
 /// How much of a step is not too long.

@@ -17,16 +17,7 @@ pub fn report(solution: &Solution<'_>, family: Distribution) -> Option<ZeroInfla
     let (count, zero) = (parts.whole.count, parts.whole.zero);
     let (p, q) = (count.rank(), zero.rank());
     let covariance = inverse(&view.information, point.len())?;
-    let (count_point, rest) = point.split_at(parts.count.rank());
-    let zero_point = &rest[..parts.zero.rank()];
-    let mut count_whole = parts.count.in_whole(count_point, p);
-    let mut zero_whole = parts.zero.in_whole(zero_point, q);
-    for recession in parts.recessions.iter().rev() {
-        match recession.part {
-            Side::Count => go_far(&mut count_whole, recession, count),
-            Side::Zero => go_far(&mut zero_whole, recession, zero),
-        }
-    }
+    let (count_whole, zero_whole) = in_whole(parts, point);
     let mut fit = ZeroInflatedFit::failed(Status::Ok, p + q);
     fit.coefficients = count.basis().named(&count_whole);
     fit.coefficients.extend(zero.basis().named(&zero_whole));
@@ -45,6 +36,21 @@ pub fn report(solution: &Solution<'_>, family: Distribution) -> Option<ZeroInfla
     fit.plain_cells = parts.mixed.iter().filter(|mixed| !**mixed).count();
     fit.certain_cells = count.cells() - parts.cells.len();
     Some(fit)
+}
+
+/// Finite coefficients of both parts' whole bases that reproduce what is fitted.
+pub fn in_whole(parts: &Parts<'_>, point: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let (count, zero) = (parts.whole.count, parts.whole.zero);
+    let (count_point, rest) = point.split_at(parts.count.rank());
+    let mut count_whole = parts.count.in_whole(count_point, count.rank());
+    let mut zero_whole = parts.zero.in_whole(&rest[..parts.zero.rank()], zero.rank());
+    for recession in parts.recessions.iter().rev() {
+        match recession.part {
+            Side::Count => go_far(&mut count_whole, recession, count),
+            Side::Zero => go_far(&mut zero_whole, recession, zero),
+        }
+    }
+    (count_whole, zero_whole)
 }
 
 /// Moves along a direction of recession until every cell that it takes away is far

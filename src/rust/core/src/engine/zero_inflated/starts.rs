@@ -2,8 +2,9 @@
 //! counts.
 
 use super::likelihood::Distribution;
-use super::parts::Parts;
+use super::parts::{Parts, along};
 use super::pass::Room;
+use super::report::in_whole;
 use super::search::{Outcome, SMALL, Search, Solution};
 use crate::Result;
 use crate::engine::glm::{
@@ -17,6 +18,11 @@ const SHARES: [f64; 4] = [0.3, 0.1, 0.03, 0.003];
 /// How steep shares are that rise or fall along a column, and how often this is tried.
 const TILT: f64 = 3.0;
 const MOST_TILTED: usize = 32;
+/// Logits of shares, and logarithms of means, beyond which they are extreme; how often
+/// less extreme ones are tried.
+const EXTREME_SHARE: f64 = 2.0;
+const EXTREME_MEAN: f64 = 12.0;
+const ROUNDS: usize = 5;
 /// Alphas to begin with, times the mean of the counts above zero.
 const ALPHAS: [f64; 4] = [0.03, 0.3, 3.0, 30.0];
 /// As good as zero, for the derivative with respect to alpha at zero.
@@ -174,7 +180,41 @@ impl<'a> Beginning<'a> {
             let start = self.joint(&self.count, &tilted, None);
             best.add(search.climb(parts.clone(), WHAT, start, 0.0)?);
         }
+        self.once_more(best, search)
+    }
+
+    /// Where the best optimum has shares near zero and one, from less extreme ones
+    /// again, as long as that leads higher.
+    fn once_more(&self, mut best: Best<'a>, search: &mut Search<'_>) -> Result<Best<'a>> {
+        if self.parts.whole.saturated {
+            return Ok(best);
+        }
+        for _ in 0..ROUNDS {
+            let Some(solution) = &best.solution else { break };
+            let reached = solution.view.log_likelihood;
+            let (what, start) = (solution.distribution, self.less_extreme(solution));
+            best.add(search.climb(self.parts.clone(), what, start, SMALL)?);
+            if best.solution.as_ref().is_none_or(|s| s.view.log_likelihood <= reached) {
+                break;
+            }
+        }
         Ok(best)
+    }
+
+    fn less_extreme(&self, solution: &Solution<'_>) -> Vec<f64> {
+        let (count, zero) = (self.parts.whole.count, self.parts.whole.zero);
+        let (count_whole, zero_whole) = in_whole(&solution.parts, &solution.point);
+        let cells = &self.parts.cells;
+        let eta = |cell: usize| along(count, cells[cell], &count_whole).max(-EXTREME_MEAN);
+        let zeta = |cell: usize| {
+            along(zero, cells[cell], &zero_whole).clamp(-EXTREME_SHARE, EXTREME_SHARE)
+        };
+        let shape = match solution.distribution {
+            Distribution::NegativeBinomial => solution.point.last().copied(),
+            Distribution::Poisson => None,
+        };
+        let count = self.parts.count.nearest(eta, cells.len());
+        self.joint(&count, &self.parts.zero.nearest(zeta, cells.len()), shape)
     }
 
     /// The zero part's coefficients of shares that rise or fall steeply, along each of
@@ -244,6 +284,7 @@ impl<'a> Beginning<'a> {
             let start = self.highest(&solution.parts, WHAT, starts, search)?;
             best.add(search.climb(solution.parts.clone(), WHAT, start, SMALL)?);
         }
+        let best = self.once_more(best, search)?;
         best.or_poisson(poisson.solution, mean, search)
     }
 }
