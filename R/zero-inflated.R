@@ -74,7 +74,7 @@ new_zero_inflated_models <- function(gene_ids, model, columns) {
         log_likelihood = columns$log_likelihood[g],
         decrement = columns$decrement[g],
         iterations = columns$iterations[g],
-        certain_cells = columns$certain_cells[g],
+        certain_cells = columns$structural_cells[g] + columns$empty_cells[g],
         status = if (failed[g]) "FAIL" else "OK",
         shared = shared
       ),
@@ -116,17 +116,19 @@ zero_inflated_details <- function(model, columns) {
       return(failures[columns$status[g]])
     }
     plain <- columns$plain_cells[g]
-    certain <- columns$certain_cells[g]
+    structural <- columns$structural_cells[g]
+    empty <- columns$empty_cells[g]
     apart <- term[kept[separated[, g] != 0L]]
     notes <- c(
-      if (plain > 0 && plain + certain == cells) {
+      if (plain > 0 && plain + empty == cells) {
         "no zero inflation"
       } else if (plain > 0) {
         paste("no zero inflation in", plain, "of", cells, "cells")
       },
-      if (certain > 0) {
-        paste("nothing but zeros in", certain, "of", cells, "cells")
+      if (structural > 0) {
+        paste("all zeros structural in", structural, "of", cells, "cells")
       },
+      if (empty > 0) paste("no counts in", empty, "of", cells, "cells"),
       if (length(apart) > 0) {
         paste0("no finite estimate: ", paste(apart, collapse = ", "))
       },

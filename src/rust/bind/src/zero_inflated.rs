@@ -67,7 +67,8 @@ fn as_list(count: &Design, zero: &Design, table: &ZeroInflatedTable) -> List {
         decrement = &table.decrement,
         iterations = &table.iterations,
         plain_cells = &table.plain_cells,
-        certain_cells = &table.certain_cells
+        structural_cells = &table.structural_cells,
+        empty_cells = &table.empty_cells
     )
 }
 

@@ -24,14 +24,16 @@ pub struct ZeroInflatedTable {
     pub iterations: Vec<i32>,
     /// Cells that have no structural zeros in the limit.
     pub plain_cells: Vec<i32>,
-    /// Cells whose zeros are certain in the limit.
-    pub certain_cells: Vec<i32>,
+    /// Cells whose zeros are all structural in the limit.
+    pub structural_cells: Vec<i32>,
+    /// Cells without counts that have a mean of zero in the limit, or may have.
+    pub empty_cells: Vec<i32>,
 }
 
 impl ZeroInflatedTable {
     /// Of so many genes, with so many coefficients each.
     pub fn bytes(rank: usize, genes: usize) -> usize {
-        const OF_GENE: usize = 4 * size_of::<i32>() + 4 * size_of::<f64>();
+        const OF_GENE: usize = 5 * size_of::<i32>() + 4 * size_of::<f64>();
         let of_coefficients = rank * (size_of::<f64>() + size_of::<i32>());
         let of_covariance = rank * (rank + 1) / 2 * size_of::<f64>();
         genes * (OF_GENE + of_coefficients + of_covariance)
@@ -57,6 +59,7 @@ impl ZeroInflatedTable {
         self.decrement.push(fit.decrement);
         self.iterations.push(fit.iterations as i32);
         self.plain_cells.push(fit.plain_cells as i32);
-        self.certain_cells.push(fit.certain_cells as i32);
+        self.structural_cells.push(fit.structural_cells as i32);
+        self.empty_cells.push(fit.empty_cells as i32);
     }
 }

@@ -51,8 +51,10 @@ pub struct ZeroInflatedFit {
     pub iterations: usize,
     /// Cells that have no structural zeros in the limit.
     pub plain_cells: usize,
-    /// Cells whose zeros are certain in the limit: all structural, or of mean zero.
-    pub certain_cells: usize,
+    /// Cells whose zeros are all structural in the limit.
+    pub structural_cells: usize,
+    /// Cells without counts that have a mean of zero in the limit, or may have.
+    pub empty_cells: usize,
 }
 
 impl ZeroInflatedFit {
@@ -68,7 +70,8 @@ impl ZeroInflatedFit {
             decrement: f64::NAN,
             iterations: 0,
             plain_cells: 0,
-            certain_cells: 0,
+            structural_cells: 0,
+            empty_cells: 0,
         }
     }
 }

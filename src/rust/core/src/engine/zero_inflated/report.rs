@@ -21,7 +21,7 @@ pub fn report(solution: &Solution<'_>, family: Distribution) -> Option<ZeroInfla
     let mut fit = ZeroInflatedFit::failed(Status::Ok, p + q);
     fit.coefficients = count.basis().named(&count_whole);
     fit.coefficients.extend(zero.basis().named(&zero_whole));
-    fit.estimates = estimates(parts)?;
+    (fit.estimates, fit.structural_cells) = estimates(parts)?;
     fit.covariance = named_covariance(parts, &covariance, point.len());
     fit.log_likelihood = view.log_likelihood;
     fit.decrement = *decrement;
@@ -34,7 +34,7 @@ pub fn report(solution: &Solution<'_>, family: Distribution) -> Option<ZeroInfla
         (Distribution::Poisson, Distribution::Poisson) => {}
     }
     fit.plain_cells = parts.mixed.iter().filter(|mixed| !**mixed).count();
-    fit.certain_cells = count.cells() - parts.cells.len();
+    fit.empty_cells = count.cells() - parts.cells.len() - fit.structural_cells;
     Some(fit)
 }
 
@@ -66,8 +66,8 @@ fn go_far(c: &mut [f64], recession: &Recession, design: &Design) {
 
 /// What the cells that stay, and where the others went, say of each coefficient. A
 /// group without a count may have a mean of zero or structural zeros only: where both
-/// are possible, neither is known.
-fn estimates(parts: &Parts<'_>) -> Option<Vec<Estimate>> {
+/// are possible, neither is known. And how many cells have structural zeros for certain.
+fn estimates(parts: &Parts<'_>) -> Option<(Vec<Estimate>, usize)> {
     let (count, zero) = (parts.whole.count, parts.whole.zero);
     let cells = count.cells();
     let (mut count_leaves, mut zero_leaves) = (vec![true; cells], vec![true; cells]);
@@ -101,9 +101,10 @@ fn estimates(parts: &Parts<'_>) -> Option<Vec<Estimate>> {
         count_sides[cell as usize] = 0.0;
         zero_sides[cell as usize] = 0.0;
     }
+    let structural = zero_sides.iter().filter(|side| **side > 0.0).count();
     let mut estimates = estimates_towards(count, &count_leaves, count_sides)?;
     estimates.extend(estimates_towards(zero, &zero_leaves, zero_sides)?);
-    Some(estimates)
+    Some((estimates, structural))
 }
 
 /// The covariance of all named coefficients, lower triangle row after row.

@@ -20,7 +20,7 @@ const TILT: f64 = 3.0;
 const MOST_TILTED: usize = 32;
 /// Logits of shares, and logarithms of means, beyond which they are extreme; how often
 /// less extreme ones are tried.
-const EXTREME_SHARE: f64 = 2.0;
+const EXTREME_SHARES: [f64; 3] = [0.5, 2.0, 6.0];
 const EXTREME_MEAN: f64 = 12.0;
 const ROUNDS: usize = 5;
 /// Alphas to begin with, times the mean of the counts above zero.
@@ -189,11 +189,15 @@ impl<'a> Beginning<'a> {
         if self.parts.whole.saturated {
             return Ok(best);
         }
+        let mut outcomes = vec![];
         for _ in 0..ROUNDS {
             let Some(solution) = &best.solution else { break };
             let reached = solution.view.log_likelihood;
-            let (what, start) = (solution.distribution, self.less_extreme(solution));
-            best.add(search.climb(self.parts.clone(), what, start, SMALL)?);
+            let what = solution.distribution;
+            for start in EXTREME_SHARES.map(|most| self.less_extreme(solution, most)) {
+                outcomes.push(search.climb(self.parts.clone(), what, start, SMALL)?);
+            }
+            outcomes.drain(..).for_each(|outcome| best.add(outcome));
             if best.solution.as_ref().is_none_or(|s| s.view.log_likelihood <= reached) {
                 break;
             }
@@ -201,14 +205,12 @@ impl<'a> Beginning<'a> {
         Ok(best)
     }
 
-    fn less_extreme(&self, solution: &Solution<'_>) -> Vec<f64> {
+    fn less_extreme(&self, solution: &Solution<'_>, most: f64) -> Vec<f64> {
         let (count, zero) = (self.parts.whole.count, self.parts.whole.zero);
         let (count_whole, zero_whole) = in_whole(&solution.parts, &solution.point);
         let cells = &self.parts.cells;
         let eta = |cell: usize| along(count, cells[cell], &count_whole).max(-EXTREME_MEAN);
-        let zeta = |cell: usize| {
-            along(zero, cells[cell], &zero_whole).clamp(-EXTREME_SHARE, EXTREME_SHARE)
-        };
+        let zeta = |cell: usize| along(zero, cells[cell], &zero_whole).clamp(-most, most);
         let shape = match solution.distribution {
             Distribution::NegativeBinomial => solution.point.last().copied(),
             Distribution::Poisson => None,
