@@ -15,9 +15,11 @@ use std::rc::Rc;
 
 /// Shares of structural zeros that models without any are offered.
 const SHARES: [f64; 4] = [0.3, 0.1, 0.03, 0.003];
-/// How steep shares are that rise or fall along a column, and how often this is tried.
+/// How steep shares are that rise or fall along a column, from which levels, and how
+/// often this is tried.
 const TILT: f64 = 3.0;
-const MOST_TILTED: usize = 32;
+const LEVELS: [f64; 2] = [0.3, 0.03];
+const MOST_TILTED: usize = 64;
 /// Logits of shares, and logarithms of means, beyond which they are extreme; how often
 /// less extreme ones are tried.
 const EXTREME_SHARES: [f64; 3] = [0.5, 2.0, 6.0];
@@ -228,18 +230,19 @@ impl<'a> Beginning<'a> {
         if self.parts.whole.saturated || q == 0 {
             return vec![];
         }
-        let flat = self.constant_share(SHARES[0]);
-        let tilt = |steps: &[(usize, f64)]| {
-            let mut tilted = flat.clone();
+        const SIGNS: [f64; 2] = [1.0, -1.0];
+        let one = (0..q).flat_map(|k| SIGNS.map(|sign| vec![(k, sign)]));
+        let pairs = (1..q).flat_map(|k| (0..k).map(move |l| (k, l)));
+        let signs = || SIGNS.iter().flat_map(|&a| SIGNS.map(|b| (a, b)));
+        let two = pairs.flat_map(|(k, l)| signs().map(move |(a, b)| vec![(k, a), (l, b)]));
+        let steps: Vec<_> = one.chain(two).collect();
+        let tilt = |(level, steps): (f64, &Vec<(usize, f64)>)| {
+            let mut tilted = self.constant_share(level);
             steps.iter().for_each(|&(k, sign)| tilted[k] += sign * TILT);
             tilted
         };
-        const SIGNS: [f64; 2] = [1.0, -1.0];
-        let one = (0..q).flat_map(|k| SIGNS.map(|sign| tilt(&[(k, sign)])));
-        let pairs = (1..q).flat_map(|k| (0..k).map(move |l| (k, l)));
-        let signs = SIGNS.iter().flat_map(|&a| SIGNS.map(|b| (a, b)));
-        let two = pairs.flat_map(|(k, l)| signs.clone().map(move |(a, b)| [(k, a), (l, b)]));
-        one.chain(two.map(|steps| tilt(&steps))).take(MOST_TILTED).collect()
+        let all = LEVELS.iter().flat_map(|&level| steps.iter().map(move |steps| (level, steps)));
+        all.take(MOST_TILTED).map(tilt).collect()
     }
 
     /// The highest optimum over alpha as well; `poisson` is that at alpha = 0.
