@@ -8,8 +8,10 @@ use crate::Result;
 
 /// Squared distance to the optimum, in standard errors, at which to stop.
 const CONVERGED: f64 = 1e-16;
-/// Where rounding stops an ascent, this is still near enough.
+/// Where rounding stops an ascent, this is still near enough; where huge counts are
+/// rounded, what the likelihood cannot tell, up to 1e-4 standard errors.
 const NEAR_ENOUGH: f64 = 1e-13;
+const NEAREST_OF_HUGE: f64 = 1e-8;
 /// A step of this size in the basis, so near the optimum, is taken in a direction in
 /// which there is no optimum.
 const DIVERGING: f64 = 1e-5;
@@ -82,7 +84,7 @@ pub fn ascend(
             at.step.clone_from(step);
             at.decrement = *decrement;
             // What no longer shrinks is the rounding of sums over huge counts.
-            let rounding = *decrement <= NEAR_ENOUGH && *decrement > 0.25 * before;
+            let rounding = *decrement <= near_enough(&at.view) && *decrement > 0.25 * before;
             if *decrement <= CONVERGED || rounding {
                 at.end = if diverges(step) { End::Endless } else { End::Converged };
                 at.point = advance(&at.point, step, 1.0);
@@ -110,7 +112,7 @@ pub fn ascend(
         let newtons = found.is_some();
         let climbed = newtons && climb(likelihood, &mut at)?;
         if !climbed && !detour(likelihood, &mut at)? {
-            let near = newtons && at.decrement <= NEAR_ENOUGH && !diverges(&at.step);
+            let near = newtons && at.decrement <= near_enough(&at.view) && !diverges(&at.step);
             at.end = if near { End::Converged } else { End::NotConverged };
             return Ok(at);
         }
@@ -119,9 +121,7 @@ pub fn ascend(
 
 /// Takes the step, or as much of it as climbs.
 pub fn climb(likelihood: &mut Likelihood<'_>, at: &mut Summit) -> Result<bool> {
-    // Sums over many cells are rounded.
-    let slack = 1e-10 + 1e-13 * at.view.log_likelihood.abs();
-    let slack = if at.decrement < 1e-6 { slack } else { 0.0 };
+    let slack = if at.decrement < 1e-6 { at.view.rounding } else { 0.0 };
     let mut factor = limited(&at.point, &at.step);
     for _ in 0..HALVINGS {
         let point = advance(&at.point, &at.step, factor);
@@ -169,6 +169,10 @@ fn limited(point: &[f64], step: &[f64]) -> f64 {
 
 pub fn advance(from: &[f64], step: &[f64], factor: f64) -> Vec<f64> {
     from.iter().zip(step).map(|(x, s)| x + factor * s).collect()
+}
+
+fn near_enough(view: &View) -> f64 {
+    (1e-3 * view.rounding).clamp(NEAR_ENOUGH, NEAREST_OF_HUGE)
 }
 
 fn diverges(step: &[f64]) -> bool {

@@ -18,6 +18,8 @@ pub enum Distribution {
 /// What is seen at a point.
 pub struct View {
     pub log_likelihood: f64,
+    /// How much of it may be the rounding of sums over many cells or large counts.
+    pub rounding: f64,
     pub gradient: Vec<f64>,
     /// Lower triangle, row after row.
     pub information: Vec<f64>,
@@ -42,7 +44,7 @@ impl Likelihood<'_> {
                 let sums = self.sums(Poisson, 0.0, at, curvature);
                 let mut view = view(sums, None, curvature);
                 view.log_likelihood -= self.factorials;
-                Ok(view)
+                Ok(view.rounded(self.factorials))
             }
             Distribution::NegativeBinomial => {
                 let alpha = at[at.len() - 1].exp();
@@ -51,7 +53,7 @@ impl Likelihood<'_> {
                 let shape = Some((sums.slope + rising.first, sums.bend + rising.second));
                 let mut view = view(sums, shape, curvature);
                 view.log_likelihood += rising.log - self.factorials;
-                Ok(view)
+                Ok(view.rounded(rising.log + self.factorials))
             }
         }
     }
@@ -93,5 +95,13 @@ fn view(sums: Sums, shape: Option<(f64, f64)>, curvature: Curvature) -> View {
         });
         gradient.push(slope);
     }
-    View { log_likelihood: sums.log_likelihood, gradient, information }
+    View { log_likelihood: sums.log_likelihood, rounding: 0.0, gradient, information }
+}
+
+impl View {
+    /// Given how large the sums are that cancel.
+    fn rounded(self, sums: f64) -> Self {
+        let rounding = 1e-10 + 1e-13 * self.log_likelihood.abs() + 1e-15 * sums;
+        Self { rounding, ..self }
+    }
 }

@@ -113,7 +113,7 @@ impl Search<'_> {
             if let Some(rest) = limit(&parts, &summit, &origin)? {
                 let projected = rest.project(&parts, &summit.point);
                 let seen = self.look(&rest, what, &projected)?;
-                let slack = 1e-9 * (1.0 + summit.view.log_likelihood.abs());
+                let slack = 1e-9 + summit.view.rounding;
                 if seen.log_likelihood >= summit.view.log_likelihood - slack {
                     parts = Rc::new(rest);
                     origin.clone_from(&projected);

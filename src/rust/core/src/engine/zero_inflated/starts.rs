@@ -29,7 +29,8 @@ const ROUNDS: usize = 5;
 const ALPHAS: [f64; 4] = [0.03, 0.3, 3.0, 30.0];
 /// As good as zero, for the derivative with respect to alpha at zero.
 const VANISHING: f64 = 1e-7;
-/// By how much one log-likelihood must be above another to count as such.
+/// By how much one log-likelihood must be above another to count as such, rounding
+/// apart.
 const MARGIN: f64 = 1e-8;
 
 /// What one can know without the model: what is left of it for certain, and the fits
@@ -298,9 +299,8 @@ impl<'a> Best<'a> {
     fn add(&mut self, outcome: Outcome<'a>) {
         match outcome {
             Outcome::Found(solution) => {
-                let higher = |other: &Solution<'_>| {
-                    solution.view.log_likelihood > other.view.log_likelihood + MARGIN
-                };
+                let reached = solution.view.log_likelihood;
+                let higher = |other: &Solution<'_>| above(reached, other);
                 if self.solution.as_ref().is_none_or(higher) {
                     self.solution = Some(solution);
                 }
@@ -320,7 +320,7 @@ impl<'a> Best<'a> {
     ) -> Result<Self> {
         let Some(poisson) = poisson else { return Ok(self) };
         let lower = |other: &Solution<'_>| {
-            poisson.view.log_likelihood + MARGIN < other.view.log_likelihood
+            above(other.view.log_likelihood, &poisson)
         };
         if self.solution.as_ref().is_some_and(lower) {
             return Ok(self);
@@ -347,9 +347,13 @@ impl<'a> Best<'a> {
     /// The optimum, unless a search was lost above it.
     pub fn settled(self) -> Option<Solution<'a>> {
         let solution = self.solution?;
-        let above = |lost: f64| lost > solution.view.log_likelihood + MARGIN;
-        (!self.lost.is_some_and(above)).then_some(solution)
+        let lost = self.lost.is_some_and(|lost| above(lost, &solution));
+        (!lost).then_some(solution)
     }
+}
+
+fn above(log_likelihood: f64, other: &Solution<'_>) -> bool {
+    log_likelihood > other.view.log_likelihood + MARGIN + other.view.rounding
 }
 
 /// What one thread works with.
