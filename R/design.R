@@ -37,8 +37,8 @@ parse_formula <- function(formula, env, arg = rlang::caller_arg(formula),
   if ("|" %in% all.names(parsed) && !bar) {
     abort_formula(
       c("{.arg {arg}} has a {.code |}.",
-        i = "Only the families {.val {zero_inflated_families()}} have two parts;
-             random effects are not fitted by any."
+        i = "Only the zero-inflated families of {.fn fit_models} have two parts,
+             and random effects are not fitted."
       ),
       call = call
     )

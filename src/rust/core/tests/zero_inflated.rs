@@ -30,7 +30,7 @@ fn fit(problem: &Problem, distribution: Distribution) -> ZeroInflatedFit {
     let (cells, counts) = problem.sparse();
     let counts = GeneCounts { cells: &cells, counts: &counts };
     let options = Options { distribution, max_iterations: 100 };
-    let (mut rooms, model) = (Rooms::new(), Model::new(&count, &zero));
+    let (mut rooms, model) = (Rooms::default(), Model::new(&count, &zero));
     fit_zero_inflated_gene(counts, &model, &options, &mut rooms, &Monitor::new()).unwrap()
 }
 
@@ -196,7 +196,7 @@ fn without_zero_inflation_the_fit_is_that_of_the_plain_model() {
 
 #[test]
 fn one_group_may_be_without_zero_inflation() {
-    let counts = |cell: usize| if cell % 2 == 0 { even(cell) } else { inflated(cell) };
+    let counts = |cell: usize| if cell.is_multiple_of(2) { even(cell) } else { inflated(cell) };
     let problem = two_groups((0..400).map(counts).collect());
     let all = fit(&problem, POISSON);
     assert_eq!((all.status, all.plain_cells), (Status::Ok, 200));
@@ -217,7 +217,7 @@ fn one_group_may_be_without_zero_inflation() {
 
 #[test]
 fn a_group_without_counts_has_no_mean_or_no_share() {
-    let counts = |cell: usize| if cell % 2 == 0 { inflated(cell / 2) } else { 0.0 };
+    let counts = |cell: usize| if cell.is_multiple_of(2) { inflated(cell / 2) } else { 0.0 };
     let problem = two_groups((0..400).map(counts).collect());
     let both = fit(&problem, POISSON);
     assert_eq!((both.status, both.empty_cells), (Status::Ok, 200));
@@ -320,16 +320,19 @@ fn matrix(cells: usize) -> (Vec<i32>, Vec<i32>, Vec<f64>, usize) {
     (offsets, rows, values, genes.len())
 }
 
-fn fit_matrix(threads: usize, limit: Option<usize>, monitor: &Monitor) -> Result<ZeroInflatedTable, Error> {
+fn fit_matrix(
+    threads: usize,
+    limit: Option<usize>,
+    monitor: &Monitor,
+) -> Result<ZeroInflatedTable, Error> {
     let cells = 300;
     let problem = Problem::random(0, cells, (2, 2), 0.4, 0.0);
     let (count, zero) = designs(&problem);
     let (offsets, rows, values, genes) = matrix(cells);
     let counts = Csc::new(genes, &offsets, &rows, &values)?;
     let options = Options { distribution: NB, max_iterations: 100 };
-    pool(threads)?.install(|| {
-        fit_zero_inflated_genes(&counts, &count, &zero, &options, limit, monitor)
-    })
+    pool(threads)?
+        .install(|| fit_zero_inflated_genes(&counts, &count, &zero, &options, limit, monitor))
 }
 
 /// Every number's bits: NaN is NaN.

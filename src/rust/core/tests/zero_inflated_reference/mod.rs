@@ -51,7 +51,11 @@ impl Problem {
                     true => Gamma::new(1.0 / alpha, alpha * mu).unwrap().sample(rng),
                     false => mu,
                 };
-                if structural || mean <= 0.0 { 0.0 } else { Poisson::new(mean).unwrap().sample(rng) }
+                if structural || mean <= 0.0 {
+                    0.0
+                } else {
+                    Poisson::new(mean).unwrap().sample(rng)
+                }
             })
             .collect();
     }
@@ -131,7 +135,14 @@ impl Problem {
                 let (mu, pi) = (eta.exp(), share(zeta));
                 let y = self.counts[cell];
                 let r = if y == 0.0 { share(zeta + mu) } else { 0.0 };
-                add(&mut b_score, &mut b_info, &self.count, cell, (1.0 - r) * (y - mu), (1.0 - r) * mu);
+                add(
+                    &mut b_score,
+                    &mut b_info,
+                    &self.count,
+                    cell,
+                    (1.0 - r) * (y - mu),
+                    (1.0 - r) * mu,
+                );
                 add(&mut g_score, &mut g_info, &self.zero, cell, r - pi, pi * (1.0 - pi));
             }
             let steps = [solve(b_info, b_score), solve(g_info, g_score)].concat();
@@ -195,10 +206,8 @@ pub fn solve(mut a: Vec<Vec<f64>>, mut b: Vec<f64>) -> Vec<f64> {
         b.swap(k, pivot);
         for i in k + 1..n {
             let factor = a[i][k] / a[k][k];
-            for j in k..n {
-                let above = a[k][j];
-                a[i][j] -= factor * above;
-            }
+            let above = a[k].clone();
+            a[i].iter_mut().zip(&above).skip(k).for_each(|(x, above)| *x -= factor * above);
             b[i] -= factor * b[k];
         }
     }

@@ -306,11 +306,17 @@ impl<'a> CellView<'a> {
             close.then_some(product.signum())
         };
         let sign = |share: &[f64]| {
-            (0..design.cells()).filter(|&cell| leaves[cell] && self.side[cell] != 0.0).find_map(|cell| {
-                let across = self.across(&null, cell);
-                let gone = inner(&across, &across).sqrt() > ROUNDING;
-                if gone { parallel(share, &across).map(|sign| (self.side[cell] * sign) as i8) } else { None }
-            })
+            (0..design.cells()).filter(|&cell| leaves[cell] && self.side[cell] != 0.0).find_map(
+                |cell| {
+                    let across = self.across(&null, cell);
+                    let gone = inner(&across, &across).sqrt() > ROUNDING;
+                    if gone {
+                        parallel(share, &across).map(|sign| (self.side[cell] * sign) as i8)
+                    } else {
+                        None
+                    }
+                },
+            )
         };
         let estimate = |kept: usize| {
             let share = shares(kept);

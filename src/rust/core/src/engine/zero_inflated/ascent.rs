@@ -72,8 +72,14 @@ pub fn ascend(
 ) -> Result<Summit> {
     let view = likelihood.view(&start, Curvature::Observed)?;
     let nowhere = vec![0.0; start.len()];
-    let mut at =
-        Summit { point: start, view, step: nowhere, decrement: f64::NAN, passes: 1, end: End::Left };
+    let mut at = Summit {
+        point: start,
+        view,
+        step: nowhere,
+        decrement: f64::NAN,
+        passes: 1,
+        end: End::Left,
+    };
     let (mut before, mut signs, mut detours) = (f64::INFINITY, 0, 0);
     loop {
         if !at.view.log_likelihood.is_finite() {

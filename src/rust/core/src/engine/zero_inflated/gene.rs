@@ -2,10 +2,11 @@
 
 use super::likelihood::Distribution;
 use super::parts::{Model, Parts};
+use super::pass::Room;
 use super::report::report;
 use super::search::Search;
-use super::starts::{Rooms, begin};
-use crate::engine::glm::Estimate;
+use super::starts::begin;
+use crate::engine::glm::{Estimate, Workspace};
 use crate::source::GeneCounts;
 use crate::special::CountHistogram;
 use crate::{Monitor, Result};
@@ -74,6 +75,13 @@ impl ZeroInflatedFit {
             empty_cells: 0,
         }
     }
+}
+
+/// What one thread works with.
+#[derive(Default)]
+pub struct Rooms {
+    workspace: Workspace,
+    room: Room,
 }
 
 /// Fits one gene.

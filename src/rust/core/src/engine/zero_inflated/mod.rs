@@ -7,8 +7,8 @@
 //!
 //! The likelihood may have several optima, saddles between them, and its supremum at
 //! infinity. `pass` looks at it; `ascent` climbs; `search` goes on in the limit where
-//! there is no optimum (`parts`); `starts` searches from several places and takes the
-//! highest; `report` turns that into estimates.
+//! there is no optimum (`parts`); `starts` and `variants` search from several places and
+//! take the highest (`best`); `report` turns that into estimates.
 
 mod pass;
 mod parts;
@@ -16,14 +16,15 @@ mod likelihood;
 mod solve;
 mod ascent;
 mod search;
+mod best;
 mod starts;
+mod variants;
 mod report;
 mod gene;
 
-pub use gene::{Options, Status, ZeroInflatedFit, fit_zero_inflated_gene};
+pub use gene::{Options, Rooms, Status, ZeroInflatedFit, fit_zero_inflated_gene};
 pub use likelihood::Distribution;
 pub use parts::Model;
-pub use starts::Rooms;
 
 use crate::design::Design;
 use crate::result::ZeroInflatedTable;
@@ -89,7 +90,7 @@ pub fn fit_zero_inflated_genes(
             Ok(fit)
         };
         let genes = block.genes().into_par_iter().with_max_len(1);
-        let fits: Result<Vec<ZeroInflatedFit>> = genes.map_init(Rooms::new, fit).collect();
+        let fits: Result<Vec<ZeroInflatedFit>> = genes.map_init(Rooms::default, fit).collect();
         fits?.iter().for_each(|fit| table.push(fit));
     }
     Ok(table)

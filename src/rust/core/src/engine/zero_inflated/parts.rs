@@ -146,7 +146,9 @@ impl<'a> Part<'a> {
         let old = self.blocks();
         let offset: Vec<f64> = stays
             .iter()
-            .map(|&cell| if informative[cell as usize] { old.offset(cell as usize) } else { hidden })
+            .map(
+                |&cell| if informative[cell as usize] { old.offset(cell as usize) } else { hidden },
+            )
             .collect();
         let estimable = self.design().and_then(|design| estimable(design, informative));
         let estimable = estimable.unwrap_or_default();
@@ -277,9 +279,8 @@ impl<'a> Parts<'a> {
 
     /// The parameters that come nearest to these of `other`, a model of more cells.
     pub fn project(&self, other: &Self, point: &[f64]) -> Vec<f64> {
-        let place = |cell: usize| {
-            other.cells.binary_search(&self.cells[cell]).expect("cells only leave")
-        };
+        let place =
+            |cell: usize| other.cells.binary_search(&self.cells[cell]).expect("cells only leave");
         let (count, rest) = point.split_at(other.count.rank());
         let (zero, shape) = rest.split_at(other.zero.rank());
         let cells = self.cells.len();

@@ -101,8 +101,8 @@ pub struct Room {
     shape_bend: Values,
 }
 
-impl Room {
-    pub fn new() -> Self {
+impl Default for Room {
+    fn default() -> Self {
         let empty = [0.0; BLOCK];
         Self {
             eta: empty,

@@ -73,6 +73,21 @@ impl Search<'_> {
         self.likelihood(parts, what).view(at, Curvature::Observed)
     }
 
+    /// Goes a few passes from `start`; where that led, and how high.
+    pub fn advance(
+        &mut self,
+        parts: &Parts<'_>,
+        what: Distribution,
+        start: Vec<f64>,
+        passes: usize,
+    ) -> Result<(f64, Vec<f64>)> {
+        let patience = Patience { passes, signs: usize::MAX, enough: f64::NEG_INFINITY };
+        let mut likelihood = self.likelihood(parts, what);
+        let summit = ascend(&mut likelihood, start, patience, &|_, _| false)?;
+        self.passes += summit.passes;
+        Ok((summit.view.log_likelihood, summit.point))
+    }
+
     /// Climbs from `start` until there is an optimum, of the whole model or of a limit.
     /// Down to `smallest`, alpha is followed wherever it goes.
     pub fn climb<'b>(
