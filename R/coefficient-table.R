@@ -26,7 +26,8 @@
 #'     coefficient added, both at size factor 1; 0 for the first coefficient. For
 #'     an infinite `estimate` it is finite, for the mean then is zero, and the
 #'     0.01 is not}
-#'   \item{model_component}{`"count"`}
+#'   \item{model_component}{`"count"`, or `"zero"` for the zero part of a
+#'     zero-inflated model, whose `normalized_effect` is `NA`}
 #'   \item{q_value}{`p_value`, adjusted over the genes of the table within each
 #'     term}
 #'   \item{status_detail}{moved to the end}
@@ -82,6 +83,9 @@ coefficient_rows <- function(model) {
       test_val = NA_real_, p_value = NA_real_, normalized_effect = NA_real_,
       model_component = NA_character_
     ))
+  }
+  if (inherits(model, "scoria_zero_inflated")) {
+    return(zero_inflated_rows(model))
   }
   rows <- model_coefficients(model)
   rows$normalized_effect <- normalized_effect(model)

@@ -1,9 +1,9 @@
 # The model matrix of a formula --------------------------------------------------
 
 # The formula of a string or of a formula; functions are looked up in `env`,
-# where the user called.
+# where the user called. `bar`: whether it may have two parts, a | b.
 parse_formula <- function(formula, env, arg = rlang::caller_arg(formula),
-                          call = caller_env()) {
+                          call = caller_env(), bar = FALSE) {
   if (is.character(formula) && length(formula) == 1 && grepl("~", formula)) {
     parsed <- rlang::try_fetch(
       stats::as.formula(formula, env = env),
@@ -34,11 +34,11 @@ parse_formula <- function(formula, env, arg = rlang::caller_arg(formula),
       call = call
     )
   }
-  if ("|" %in% all.names(parsed)) {
+  if ("|" %in% all.names(parsed) && !bar) {
     abort_formula(
       c("{.arg {arg}} has a {.code |}.",
-        i = "Random effects and models of zero inflation are not fitted by
-             these families."
+        i = "Only the zero-inflated families of {.fn fit_models} have two parts,
+             and random effects are not fitted."
       ),
       call = call
     )
@@ -51,9 +51,11 @@ parse_formula <- function(formula, env, arg = rlang::caller_arg(formula),
 #   offset    one value a cell, on the scale of the link
 #   cells     indices of the cells that are used
 #   terms, xlevels, contrasts    what prediction needs
+# `other` is the formula of another part of the same model, to the same cells.
 build_design <- function(formula, cells, n_cells, na_action = "fail",
-                         arg = "cds", call = caller_env()) {
-  data <- formula_data(formula, cells, n_cells, arg, call)
+                         arg = "cds", call = caller_env(), other = NULL) {
+  names <- unique(c(all.vars(formula), all.vars(other)))
+  data <- formula_data(names, cells, n_cells, arg, call)
   used <- usable_cells(data, n_cells, na_action, call)
   if (length(used) < n_cells) data <- data[used, , drop = FALSE]
   frame <- rlang::try_fetch(
@@ -96,9 +98,8 @@ with_size_factor_covariate <- function(formula) {
   formula
 }
 
-# The covariates that a formula names, as a data frame of the cells.
-formula_data <- function(formula, cells, n_cells, arg, call) {
-  names <- all.vars(formula)
+# The covariates of these names, as a data frame of the cells.
+formula_data <- function(names, cells, n_cells, arg, call) {
   unknown <- setdiff(names, names(cells))
   if (length(unknown) > 0) {
     bullets <- vapply(unknown, function(name) {

@@ -13,6 +13,9 @@ rust_sketch <- function(design) .Call(wrap__rust_sketch, design)
 rust_summarise <- function(counts, threads) .Call(wrap__rust_summarise, counts, threads)
 
 #' @noRd
+rust_fit_zero_inflated <- function(counts, count, zero, options, progress) .Call(wrap__rust_fit_zero_inflated, counts, count, zero, options, progress)
+
+#' @noRd
 rust_fit_screen <- function(counts, screen, options, progress) .Call(wrap__rust_fit_screen, counts, screen, options, progress)
 
 #' @noRd

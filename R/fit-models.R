@@ -29,6 +29,9 @@
 #'   * `"binomial"`: logit link; genes with counts other than 0 and 1 fail; z
 #'     tests.
 #'   * `"gaussian"`: identity link, least squares; t tests.
+#'   * `"zipoisson"`, `"zinegbinomial"`: a count is zero with a probability of its
+#'     own (logit link), and else Poisson or negative binomial; see the section on
+#'     zero inflation.
 #' @param reduction_method Of a `cell_data_set`: the reduced dimension whose
 #'   clusters, partitions and pseudotime are offered to the formula. Default
 #'   `"UMAP"`.
@@ -82,6 +85,23 @@
 #' unknown (one empty group against another), the estimate is `NA`. Where the
 #' data are not more variable than Poisson counts, `theta` is `Inf`.
 #' `status_detail` says so in each case.
+#'
+#' @section Zero inflation:
+#' In the families `"zipoisson"` and `"zinegbinomial"` a formula has two parts,
+#' `"~ dose | batch"`: the mean of the counts that are not structural zeros depends
+#' on the first (logarithms), the probability of a structural zero on the second
+#' (logits). Without a bar, both have the same terms. Size factors are an offset, or a
+#' covariate, of the first part only. The models are those of `pscl::zeroinfl()`,
+#' with standard errors from the observed information; the highest of several
+#' optima is reported, which `zeroinfl()` does not always find. Counts must be whole
+#' numbers.
+#'
+#' Most genes have no more zeros than their counts explain. Then the probability goes
+#' to zero: estimates of the zero part are `-Inf` or `NA`, all else is that of the
+#' model without it, and `status_detail` says `no zero inflation`. Where cells of
+#' some kind have no count at all, either their mean or the probability of anything
+#' else may be zero, and estimates of both are `NA`. `maxit` is for each start of the
+#' search. Models have [methods of their own][scoria_zero_inflated].
 #'
 #' @return A tibble with one row a gene, in the order of `cds`:
 #' \describe{
@@ -142,24 +162,36 @@ fit_models <- function(cds, model_formula_str,
   check_whole(maxit, "maxit")
   threads <- resolve_threads(cores, arg = "cores")
   memory_limit <- parse_memory(memory_limit)
-  formula <- parse_formula(model_formula_str, env = caller_env())
+  zero_inflated <- family %in% zero_inflated_families()
+  formula <- parse_formula(
+    model_formula_str,
+    env = caller_env(), bar = zero_inflated
+  )
   cds <- open_if_path(cds, assay, verbose, memory_limit)
   source <- as_source(
     cds, assay, cell_metadata, gene_metadata, reduction_method, threads
   )
 
-  model <- prepare_model(source, formula, family, size_factors, na_action)
-  report_model(model, verbose)
-  columns <- rust_fit_models(
-    by_gene(model$counts, threads, memory_limit, progress),
-    model$design$matrix, as.double(model$offset),
-    list(
-      family = family, max_iterations = as.integer(maxit), threads = threads,
-      divide = model$divide, memory_limit = memory_limit,
-      intercept = attr(model$design$terms, "intercept") == 1L
-    ),
-    progress_bar("Fitting genes", nrow(model$counts), progress)
+  parts <- if (zero_inflated) split_formula(formula)
+  model <- prepare_model(
+    source, parts$count %||% formula, family, size_factors, na_action,
+    zero = parts$zero
   )
+  report_model(model, verbose)
+  counts <- by_gene(model$counts, threads, memory_limit, progress)
+  options <- list(
+    family = family, max_iterations = as.integer(maxit), threads = threads,
+    divide = model$divide, memory_limit = memory_limit
+  )
+  bar <- progress_bar("Fitting genes", nrow(model$counts), progress)
+  columns <- if (zero_inflated) {
+    fit_zero_inflated(counts, model, options, bar)
+  } else {
+    options$intercept <- attr(model$design$terms, "intercept") == 1L
+    rust_fit_models(
+      counts, model$design$matrix, as.double(model$offset), options, bar
+    )
+  }
   check_counted(columns, source$counts, model$design$cells)
   columns <- rust_value(columns)
   fits <- assemble_fits(source$genes, model, columns)
@@ -168,8 +200,9 @@ fit_models <- function(cds, model_formula_str,
 }
 
 # Counts, design and offset as the engine wants them; and what models remember.
+# `zero`: the formula of a second part.
 prepare_model <- function(source, formula, family, mode, na_action,
-                          arg = "cds", call = caller_env()) {
+                          arg = "cds", call = caller_env(), zero = NULL) {
   cells <- source$cells
   found <- list(origin = "not used")
   if (mode != "none") {
@@ -185,11 +218,15 @@ prepare_model <- function(source, formula, family, mode, na_action,
   }
   if (mode == "covariate") formula <- with_size_factor_covariate(formula)
   design <- build_design(
-    formula, cells, ncol(source$counts), na_action, arg, call
+    formula, cells, ncol(source$counts), na_action, arg, call, zero
   )
-  if (nrow(design$matrix) <= ncol(design$matrix)) {
+  second <- if (!is.null(zero)) {
+    build_design(zero, cells, ncol(source$counts), na_action, arg, call, formula)
+  }
+  coefficients <- ncol(design$matrix) + max(0, ncol(second$matrix))
+  if (nrow(design$matrix) <= coefficients) {
     scoria_abort(
-      "The model has {ncol(design$matrix)} coefficient{?s}, and
+      "The model has {coefficients} coefficient{?s}, and
        {nrow(design$matrix)} cell{?s}: more cells than coefficients are needed.",
       c("shape", "formula"), call
     )
@@ -207,7 +244,8 @@ prepare_model <- function(source, formula, family, mode, na_action,
   offset <- design$offset
   if (mode == "offset") offset <- offset + log(used)
   list(
-    counts = counts, design = design, offset = offset, family = family,
+    counts = counts, design = design, zero = second, offset = offset,
+    family = family,
     divide = if (mode == "divide") as.double(used), size_factors = mode,
     origin = found$origin, formula = formula
   )
@@ -238,14 +276,20 @@ check_counted <- function(value, counts, cells, call = caller_env()) {
 
 # The tibble, from the engine's columns.
 assemble_fits <- function(genes, model, columns) {
-  models <- new_models(genes$gene_id, model, columns)
+  zero_inflated <- model$family %in% zero_inflated_families()
+  models <- if (zero_inflated) {
+    new_zero_inflated_models(genes$gene_id, model, columns)
+  } else {
+    new_models(genes$gene_id, model, columns)
+  }
+  details <- if (zero_inflated) zero_inflated_details else status_details
   failed <- columns$status != 0L
   own <- list(
     gene_id = genes$gene_id,
     model = models,
     model_summary = lapply(models, summary),
     status = ifelse(failed, "FAIL", "OK"),
-    status_detail = status_details(model, columns)
+    status_detail = details(model, columns)
   )
   kept <- rename_clashes(genes)
   kept[names(own)] <- own
@@ -274,7 +318,10 @@ fits_columns <- function() {
 }
 
 families <- function() {
-  c("quasipoisson", "negbinomial", "poisson", "binomial", "gaussian")
+  c(
+    "quasipoisson", "negbinomial", "poisson", "binomial", "gaussian",
+    zero_inflated_families()
+  )
 }
 
 size_factor_modes <- function() c("offset", "covariate", "divide", "none")

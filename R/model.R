@@ -307,7 +307,8 @@ cat_model_head <- function(model) {
 # Estimates and tests of one model, as coefficient_table() names them.
 model_coefficients <- function(model) {
   estimate <- model$coefficients
-  term <- model$shared$term
+  shared <- model$shared
+  term <- shared$term %||% c(shared$count$term, shared$zero$term)
   std_err <- model_std_err(model)
   test_val <- ifelse(is.infinite(estimate), NA_real_, estimate / std_err)
   p_value <- if (uses_t(model)) {

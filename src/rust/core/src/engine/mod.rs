@@ -1,6 +1,7 @@
 //! What is computed from counts and a design.
 
 pub mod glm;
+pub mod zero_inflated;
 pub mod dispersion;
 pub mod screen;
 pub mod rank;

@@ -45,11 +45,7 @@ impl GlmTable {
     pub fn push(&mut self, fit: &GeneFit) {
         self.status.push(fit.status as i32);
         self.coefficients.extend_from_slice(&fit.coefficients);
-        self.separated.extend(fit.estimates.iter().map(|estimate| match estimate {
-            Estimate::Finite => 0,
-            Estimate::Infinite(sign) => i32::from(*sign),
-            Estimate::None => 2,
-        }));
+        self.separated.extend(fit.estimates.iter().map(as_number));
         self.covariance.extend_from_slice(&fit.covariance);
         self.theta.push(fit.theta);
         self.theta_se.push(fit.theta_se);
@@ -60,5 +56,13 @@ impl GlmTable {
         self.mark.push(fit.mark);
         self.decrement.push(fit.decrement);
         self.iterations.push(fit.iterations as i32);
+    }
+}
+
+pub(super) fn as_number(estimate: &Estimate) -> i32 {
+    match estimate {
+        Estimate::Finite => 0,
+        Estimate::Infinite(sign) => i32::from(*sign),
+        Estimate::None => 2,
     }
 }

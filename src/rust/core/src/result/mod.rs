@@ -2,6 +2,7 @@
 
 mod dispersion_table;
 mod glm_table;
+mod zero_inflated_table;
 mod group_table;
 mod screen_table;
 mod fingerprint;
@@ -25,3 +26,4 @@ pub use screen_file::ScreenFile;
 pub use screen_layout::{Layout, PairsOf, UNFITTED};
 pub use screen_reader::{ScreenReader, Values};
 pub use screen_table::{GeneColumns, PairColumns, PairStatus, ScreenBlock, ScreenSink};
+pub use zero_inflated_table::ZeroInflatedTable;

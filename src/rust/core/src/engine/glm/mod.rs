@@ -33,12 +33,18 @@ pub use separation::Estimate;
 pub(crate) use ascent::{End, Objective, Point, Summit, View};
 pub(crate) use cox_reid::{CoxReid, adjustment};
 pub(crate) use each_gene::each_gene;
-pub(crate) use gene::{Climbed, Job};
+pub(crate) use family::{Cells, NegativeBinomial, Poisson};
+pub(crate) use gene::{Climbed, Detour, Job};
 pub(crate) use likelihood::{Model, shape_derivatives};
 pub(crate) use negative_binomial::{
     ALPHAS, LARGEST, SMALL, VANISHING, at_limit, moment_alpha, report,
 };
 pub(crate) use pass::Curvature;
+
+// What models of two parts are made of.
+pub(crate) use separation::{Limit, all_down, can_leave, estimable, estimates_towards};
+pub(crate) use separation::{of_unsupported_columns, suggested, two_sided};
+pub(crate) use solve::{eigen, inner};
 
 use crate::design::Design;
 use crate::result::GlmTable;

@@ -69,20 +69,45 @@ pub fn suggested(
     const DEPTHS: [f64; 6] = [0.5, 2.0, 4.0, 8.0, 14.0, 22.0];
     let view = CellView::new(design, counts);
     let level = if binomial { 0.0 } else { (counts.total() / design.cells() as f64).ln() };
-    let height: Vec<f64> = (0..design.cells())
-        .map(|cell| {
-            let eta = design.blocks().offset(cell) + inner(view.row(cell), at);
-            match (view.counted[cell], binomial) {
-                (false, _) => eta - level,
-                (true, true) => -eta,
-                (true, false) => f64::INFINITY,
-            }
-        })
-        .collect();
-    DEPTHS.iter().find_map(|depth| {
-        let leaves: Vec<bool> = height.iter().map(|h| *h < -depth).collect();
-        view.limit(&leaves, moves)
-    })
+    let height = |cell: usize| {
+        let eta = view.predictor(cell, at);
+        match (view.side[cell] > 0.0, binomial) {
+            (false, _) => eta - level,
+            (true, true) => -eta,
+            (true, false) => f64::INFINITY,
+        }
+    };
+    view.first_limit(&DEPTHS, height, moves)
+}
+
+/// The limit that an ascent points to, of a model in which any cell can leave
+/// downwards, and those that may rise upwards as well: each to the side on which its
+/// predictor is. What leaves is far out, for this is no proof that the likelihood
+/// keeps growing.
+pub fn two_sided(
+    design: &Design,
+    at: &[f64],
+    may_rise: impl Fn(usize) -> bool,
+    moves: &[Vec<f64>],
+) -> Option<Limit> {
+    const DEPTHS: [f64; 7] = [8.0, 12.0, 18.0, 27.0, 40.0, 80.0, 200.0];
+    let mut view = CellView::towards(design, vec![-1.0; design.cells()]);
+    let predictors: Vec<f64> = (0..design.cells()).map(|cell| view.predictor(cell, at)).collect();
+    for (side, &predictor) in view.side.iter_mut().zip(&predictors) {
+        *side = if predictor > 0.0 { 1.0 } else { -1.0 };
+    }
+    let height = |cell: usize| match predictors[cell] {
+        up if up > 0.0 && !may_rise(cell) => f64::INFINITY,
+        predictor => -predictor.abs(),
+    };
+    view.first_limit(&DEPTHS, height, moves)
+}
+
+/// The limit in which the predictors of all cells go to minus infinity.
+pub fn all_down(design: &Design) -> Option<Limit> {
+    let down: Vec<f64> = design.constant().iter().map(|c| -c).collect();
+    CellView::towards(design, vec![-1.0; design.cells()])
+        .limit(&vec![true; design.cells()], &[down])
 }
 
 /// What the means of all cells, in the limit, say of the coefficients of the
@@ -102,34 +127,38 @@ pub fn estimates(design: &Design, counts: GeneCounts<'_>, stays: &[u32]) -> Opti
     let view = CellView::new(design, counts);
     let mut leaves = vec![true; design.cells()];
     stays.iter().for_each(|&cell| leaves[cell as usize] = false);
-    let null = view.spaces(&leaves)?.null;
-    // Each null direction as coefficients of the kept columns, scaled to their
-    // columns, so that shares can be compared.
-    let named: Vec<Vec<f64>> = null.iter().map(|d| design.basis().named(d)).collect();
-    let shares = |kept: usize| -> Vec<f64> {
-        named.iter().map(|d| d[kept] * design.basis().scale(kept)).collect()
-    };
-    let parallel = |a: &[f64], b: &[f64]| {
-        let product = inner(a, b);
-        let close = product * product >= (1.0 - 1e-9) * inner(a, a) * inner(b, b);
-        close.then_some(product.signum())
-    };
-    let sign = |share: &[f64]| {
-        (0..design.cells()).filter(|&cell| leaves[cell]).find_map(|cell| {
-            let across = view.across(&null, cell);
-            let gone = inner(&across, &across).sqrt() > ROUNDING;
-            let side = if view.counted[cell] { 1.0 } else { -1.0 };
-            if gone { parallel(share, &across).map(|sign| (side * sign) as i8) } else { None }
-        })
-    };
-    let estimate = |kept: usize| {
-        let share = shares(kept);
-        if inner(&share, &share).sqrt() <= ROUNDING {
-            return Estimate::Finite;
-        }
-        sign(&share).map_or(Estimate::None, Estimate::Infinite)
-    };
-    Some((0..design.rank()).map(estimate).collect())
+    view.estimates(&leaves)
+}
+
+/// The same where each leaving cell has its own side: -1, 1, or 0 where it is not
+/// known.
+pub fn estimates_towards(
+    design: &Design,
+    leaves: &[bool],
+    sides: Vec<f64>,
+) -> Option<Vec<Estimate>> {
+    CellView::towards(design, sides).estimates(leaves)
+}
+
+/// Whether leaving cells can all go to their sides together; those of side 0 may go
+/// anywhere.
+pub fn can_leave(design: &Design, leaves: &[bool], sides: Vec<f64>) -> bool {
+    let view = CellView::towards(design, sides);
+    let Some(Spaces { null, .. }) = view.spaces(leaves) else { return false };
+    let moving = (0..leaves.len()).filter(|&cell| leaves[cell] && view.side[cell] != 0.0);
+    let gone: Vec<_> = moving.map(|cell| (view.across(&null, cell), view.side[cell])).collect();
+    let small = |across: &Vec<f64>| inner(across, across).sqrt() <= ROUNDING;
+    if null.is_empty() || gone.iter().any(|(across, _)| small(across)) {
+        return false;
+    }
+    level_descent(&gone, null.len()).is_some_and(|a| downhill(&gone, &a))
+}
+
+/// Orthonormal directions, in the design's basis, that these cells tell apart.
+pub fn estimable(design: &Design, stays: &[bool]) -> Option<Vec<Vec<f64>>> {
+    let leaves: Vec<bool> = stays.iter().map(|stays| !stays).collect();
+    let view = CellView::towards(design, vec![-1.0; design.cells()]);
+    view.spaces(&leaves).map(|spaces| spaces.estimable)
 }
 
 impl Limit {
@@ -161,18 +190,27 @@ struct Spaces {
     estimable: Vec<Vec<f64>>,
 }
 
-/// A design's rows one by one, and which cells have a count.
+/// A design's rows one by one, and the side to which each cell goes if it leaves.
 struct CellView<'a> {
     design: &'a Design,
     rows: Vec<f64>,
-    counted: Vec<bool>,
+    side: Vec<f64>,
 }
 
 impl<'a> CellView<'a> {
+    /// Cells without a count go down, those with one up.
     fn new(design: &'a Design, counts: GeneCounts<'_>) -> Self {
-        let mut counted = vec![false; design.cells()];
-        counts.cells.iter().for_each(|&cell| counted[cell as usize] = true);
-        Self { design, rows: design.blocks().rows(), counted }
+        let mut side = vec![-1.0; design.cells()];
+        counts.cells.iter().for_each(|&cell| side[cell as usize] = 1.0);
+        Self::towards(design, side)
+    }
+
+    fn towards(design: &'a Design, side: Vec<f64>) -> Self {
+        Self { design, rows: design.blocks().rows(), side }
+    }
+
+    fn predictor(&self, cell: usize, at: &[f64]) -> f64 {
+        self.design.blocks().offset(cell) + inner(self.row(cell), at)
     }
 
     fn row(&self, cell: usize) -> &[f64] {
@@ -222,27 +260,82 @@ impl<'a> CellView<'a> {
         for (cell, &leaves) in leaves.iter().enumerate() {
             let across = if leaves { self.across(&null, cell) } else { vec![] };
             if inner(&across, &across).sqrt() > ROUNDING {
-                gone.push((across, if self.counted[cell] { 1.0 } else { -1.0 }));
+                gone.push((across, self.side[cell]));
             } else {
                 cells.push(cell as u32);
             }
         }
         let within = |a: &Vec<f64>| null.iter().map(|d| inner(d, a)).collect::<Vec<f64>>();
-        let downhill = |a: &Vec<f64>| {
-            let length = inner(a, a).sqrt();
-            length > 0.0
-                && gone.iter().all(|(across, side)| {
-                    side * inner(across, a) > ROUNDING * length * inner(across, across).sqrt()
-                })
-        };
         let guesses = candidates.iter().map(within).chain(level_descent(&gone, null.len()));
-        let found = guesses.into_iter().find(downhill)?;
+        let found = guesses.into_iter().find(|a| downhill(&gone, a))?;
         let mut direction = vec![0.0; self.design.rank()];
         for (a, d) in found.iter().zip(&null) {
             direction.iter_mut().zip(d).for_each(|(sum, d)| *sum += a * d);
         }
         Some(Limit { cells, estimable, direction })
     }
+
+    /// The limit of the cells lower than one of these depths: the first that there is.
+    fn first_limit(
+        &self,
+        depths: &[f64],
+        height: impl Fn(usize) -> f64,
+        moves: &[Vec<f64>],
+    ) -> Option<Limit> {
+        let heights: Vec<f64> = (0..self.design.cells()).map(height).collect();
+        depths.iter().find_map(|depth| {
+            let leaves: Vec<bool> = heights.iter().map(|h| *h < -depth).collect();
+            self.limit(&leaves, moves)
+        })
+    }
+
+    /// What cells that stay, and the sides to which the others go, say of the
+    /// coefficients of the kept columns.
+    fn estimates(&self, leaves: &[bool]) -> Option<Vec<Estimate>> {
+        let design = self.design;
+        let null = self.spaces(leaves)?.null;
+        // Each null direction as coefficients of the kept columns, scaled to their
+        // columns, so that shares can be compared.
+        let named: Vec<Vec<f64>> = null.iter().map(|d| design.basis().named(d)).collect();
+        let shares = |kept: usize| -> Vec<f64> {
+            named.iter().map(|d| d[kept] * design.basis().scale(kept)).collect()
+        };
+        let parallel = |a: &[f64], b: &[f64]| {
+            let product = inner(a, b);
+            let close = product * product >= (1.0 - 1e-9) * inner(a, a) * inner(b, b);
+            close.then_some(product.signum())
+        };
+        let sign = |share: &[f64]| {
+            (0..design.cells()).filter(|&cell| leaves[cell] && self.side[cell] != 0.0).find_map(
+                |cell| {
+                    let across = self.across(&null, cell);
+                    let gone = inner(&across, &across).sqrt() > ROUNDING;
+                    if gone {
+                        parallel(share, &across).map(|sign| (self.side[cell] * sign) as i8)
+                    } else {
+                        None
+                    }
+                },
+            )
+        };
+        let estimate = |kept: usize| {
+            let share = shares(kept);
+            if inner(&share, &share).sqrt() <= ROUNDING {
+                return Estimate::Finite;
+            }
+            sign(&share).map_or(Estimate::None, Estimate::Infinite)
+        };
+        Some((0..design.rank()).map(estimate).collect())
+    }
+}
+
+/// Whether a direction moves every leaving cell to its side.
+fn downhill(gone: &[(Vec<f64>, f64)], a: &[f64]) -> bool {
+    let length = inner(a, a).sqrt();
+    length > 0.0
+        && gone.iter().all(|(across, side)| {
+            side * inner(across, a) > ROUNDING * length * inner(across, across).sqrt()
+        })
 }
 
 /// The direction in which the predictors of leaving cells change alike, as
