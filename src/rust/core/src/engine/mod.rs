@@ -1,6 +1,7 @@
 //! What is computed from counts and a design.
 
 pub mod glm;
+pub mod mixed;
 pub mod dispersion;
 pub mod screen;
 pub mod rank;

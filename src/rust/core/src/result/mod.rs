@@ -3,6 +3,7 @@
 mod dispersion_table;
 mod glm_table;
 mod group_table;
+mod mixed_table;
 mod screen_table;
 mod fingerprint;
 mod screen_layout;
@@ -19,6 +20,7 @@ pub use dispersion_table::DispersionTable;
 pub use fingerprint::{Fingerprint, Part};
 pub use glm_table::GlmTable;
 pub use group_table::{GroupPair, GroupTable, MISSING, TestStatus};
+pub use mixed_table::MixedTable;
 pub use h5ad_file::H5adFile;
 pub use h5ad_layout::{H5adLayout, Layer, LayerKind, Ranking, Setting};
 pub use screen_file::ScreenFile;

@@ -187,10 +187,12 @@ impl GeneFit {
 pub(crate) struct Job<'a> {
     pub(crate) counts: GeneCounts<'a>,
     pub(crate) design: &'a Design,
-    pub(super) max_iterations: usize,
+    /// The cells of the whole design that this one has; none where it has all.
+    pub(crate) cells: Option<&'a [u32]>,
+    pub(crate) max_iterations: usize,
     /// Residual degrees of freedom of the whole gene.
     pub(super) freedom: f64,
-    pub(super) monitor: &'a Monitor,
+    pub(crate) monitor: &'a Monitor,
 }
 
 impl<'a> Job<'a> {
@@ -201,7 +203,7 @@ impl<'a> Job<'a> {
         monitor: &'a Monitor,
     ) -> Self {
         let freedom = design.cells() as f64 - design.rank() as f64;
-        Self { counts, design, max_iterations, freedom, monitor }
+        Self { counts, design, cells: None, max_iterations, freedom, monitor }
     }
 
     /// Fits the gene, in the limit where there is no optimum.

@@ -81,7 +81,7 @@ pub fn shape_derivatives(sums: &Sums, alpha: f64, histogram: &CountHistogram) ->
     derivatives(&histogram.rising(alpha), sums, alpha)
 }
 
-fn derivatives(rising: &RisingSums, sums: &Sums, alpha: f64) -> (f64, f64) {
+pub fn derivatives(rising: &RisingSums, sums: &Sums, alpha: f64) -> (f64, f64) {
     let slope = rising.first + sums.log_excess - sums.count_saturation;
     let bend =
         rising.second - sums.log_excess + sums.saturation2 / alpha - sums.count_saturation_slope;

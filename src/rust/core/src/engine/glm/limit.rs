@@ -28,7 +28,8 @@ pub(super) fn in_the_limit(
             return Ok(rest.report(job, None));
         };
         let counts = GeneCounts { cells: &rest.counts.0, counts: &rest.counts.1 };
-        match climb(&Job { counts, design, ..*job }, workspace) {
+        let reduced = Job { counts, design, cells: Some(&rest.cells), ..*job };
+        match climb(&reduced, workspace) {
             Ok(mut fit) => {
                 fit.iterations += passes;
                 return Ok(rest.report(job, Some(fit)));

@@ -33,6 +33,12 @@ pub(crate) use negative_binomial::{
 };
 pub(crate) use pass::Curvature;
 
+// What mixed models are made of.
+pub(crate) use family::{Cells, NegativeBinomial, Poisson};
+pub(crate) use likelihood::derivatives;
+pub(crate) use pass::{Sums, add_count, observe, shares};
+pub(crate) use solve::{eigen, inner, inverse, solve};
+
 use crate::design::Design;
 use crate::result::GlmTable;
 use crate::source::{Source, capacity, check_counts, gene_blocks};

@@ -57,14 +57,14 @@ impl<C: Cells> Pass<'_, C> {
 
 /// What one block leaves for its counts and its cross products. One a thread.
 pub struct Workspace {
-    pub(super) predictor: [f64; BLOCK],
-    pub(super) residual: [f64; BLOCK],
-    pub(super) slope: [f64; BLOCK],
-    pub(super) weight: [f64; BLOCK],
-    pub(super) saturation: [f64; BLOCK],
-    pub(super) cumulant: [f64; BLOCK],
-    pub(super) mean: [f64; BLOCK],
-    pub(super) cross: [f64; BLOCK],
+    pub(crate) predictor: [f64; BLOCK],
+    pub(crate) residual: [f64; BLOCK],
+    pub(crate) slope: [f64; BLOCK],
+    pub(crate) weight: [f64; BLOCK],
+    pub(crate) saturation: [f64; BLOCK],
+    pub(crate) cumulant: [f64; BLOCK],
+    pub(crate) mean: [f64; BLOCK],
+    pub(crate) cross: [f64; BLOCK],
 }
 
 impl Workspace {

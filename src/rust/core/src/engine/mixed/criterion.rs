@@ -1,0 +1,265 @@
+//! The Laplace approximation of a gene's log-likelihood, as lme4 has it for
+//! `nAGQ = 0`, and its derivatives.
+//!
+//! With u = Lambda v, v standard normal, and (v, b) the joint mode of
+//! `log f(y | v, b) - |v|² / 2`, it is
+//!
+//! ```text
+//! l = log f(y | v, b) - |v|² / 2 - log det(Lambda'Z'WZ Lambda + I) / 2
+//! ```
+//!
+//! where W has the expected weights mu / (1 + mu / theta): Bates, Mächler, Bolker and
+//! Walker (2015), Journal of Statistical Software 67(1), and lme4's vignette on theory.
+//! The first two terms are at their optimum, so only the determinant moves with the
+//! mode; how the mode moves follows from its equations by the implicit function theorem.
+
+use super::effects::Effects;
+use super::lambda::{Lambda, Place, places};
+use super::leverage::determinant_slopes;
+use super::mode::{Ascent, Mode};
+use super::pass::{Data, Information, Look};
+use super::system::{Both, System};
+use crate::engine::glm::{NegativeBinomial, Poisson, Sums, Workspace, derivatives, inner};
+use crate::special::CountHistogram;
+use crate::{Monitor, Result};
+
+/// The criterion of a gene as a function of the parameters of Lambda and, unless the
+/// counts are Poisson, log(alpha), alpha = 1 / theta.
+pub struct Criterion<'a> {
+    data: Data<'a>,
+    histogram: &'a CountHistogram,
+    places: Vec<Place>,
+    poisson: bool,
+    max_passes: usize,
+    monitor: &'a Monitor,
+}
+
+/// The criterion at a point.
+#[derive(Clone, Debug)]
+pub struct Evaluation {
+    pub at: Vec<f64>,
+    /// Minus the approximate log-likelihood, without what depends on the counts alone.
+    pub value: f64,
+    pub gradient: Vec<f64>,
+    /// The mode, and how it moves with each parameter.
+    pub mode: Both,
+    pub moves: Vec<Both>,
+    /// With lme4's weights, at the mode.
+    pub expected: Information,
+}
+
+impl<'a> Criterion<'a> {
+    pub fn new(
+        data: Data<'a>,
+        histogram: &'a CountHistogram,
+        poisson: bool,
+        max_passes: usize,
+        monitor: &'a Monitor,
+    ) -> Self {
+        Self { data, histogram, places: places(data.effects), poisson, max_passes, monitor }
+    }
+
+    pub fn is_poisson(&self) -> bool {
+        self.poisson
+    }
+
+    /// How many parameters it has.
+    pub fn parameters(&self) -> usize {
+        self.places.len() + usize::from(!self.poisson)
+    }
+
+    /// The criterion at a point, its mode sought from `start`; none where there is no
+    /// mode to be found. Counts passes over the cells.
+    pub fn evaluate(
+        &self,
+        at: &[f64],
+        start: &Both,
+        passes: &mut usize,
+        workspace: &mut Workspace,
+    ) -> Result<Option<Evaluation>> {
+        let lambda = Lambda::new(self.data.effects, at);
+        let Self { data, max_passes, monitor, .. } = *self;
+        let ascent = Ascent { data, lambda: &lambda, max_passes, monitor };
+        if self.poisson {
+            let height = |sums: &Sums| sums.count_predictor - sums.cumulant;
+            let height = |look: &Look| height(&look.sums);
+            let mode = ascent.climb(Poisson, height, start, passes, workspace)?;
+            return Ok(mode.and_then(|mode| {
+                let height = height(&mode.look);
+                self.differentiate(at, &lambda, mode, height, None)
+            }));
+        }
+        let alpha = at[self.places.len()].exp();
+        let rising = self.histogram.rising(alpha);
+        let height = |look: &Look| {
+            let sums = &look.sums;
+            rising.log + sums.count_predictor - sums.cumulant - alpha * sums.count_cumulant
+        };
+        let cells = NegativeBinomial { alpha };
+        let mode = ascent.climb(cells, height, start, passes, workspace)?;
+        Ok(mode.and_then(|mode| {
+            let slope = derivatives(&rising, &mode.look.sums, alpha).0;
+            let height = height(&mode.look);
+            self.differentiate(at, &lambda, mode, height, Some(slope))
+        }))
+    }
+
+    /// The covariance of the basis's coefficients, p x p: the fixed effects' block of
+    /// the inverse of the joint information, with the weights of the criterion.
+    pub fn covariance(&self, evaluation: &Evaluation) -> Option<Vec<f64>> {
+        let lambda = Lambda::new(self.data.effects, &evaluation.at);
+        let symbolic = self.data.effects.symbolic();
+        System::new(symbolic, &lambda, &evaluation.expected)?.covariance()
+    }
+
+    /// `height`: log f at the mode; `slope`: its derivative with respect to log(alpha).
+    fn differentiate(
+        &self,
+        at: &[f64],
+        lambda: &Lambda<'_>,
+        mode: Mode<'_>,
+        height: f64,
+        slope: Option<f64>,
+    ) -> Option<Evaluation> {
+        let effects = self.data.effects;
+        let details = mode.look.details?;
+        let factor = effects.symbolic().factorise(&lambda.within(&details.expected.random))?;
+        let inverse = factor.inverse();
+        let slopes = determinant_slopes(self.data, &details, &lambda.around(&inverse));
+        let by_lambda = determinant_by_lambda(effects, lambda, &inverse, &details.expected.random);
+        let by_random = lambda.transpose_times(&slopes.random);
+        // How far the log-determinant moves with the mode.
+        let follow =
+            |step: &Both| inner(&by_random, &step.random) + inner(&slopes.fixed, &step.fixed);
+
+        let (v, score) = (&mode.at.random, &mode.look.random_score);
+        let mut sides: Vec<Both> = (self.places.iter())
+            .map(|place| by_place(effects, lambda, place, &mode.look.observed, v, score))
+            .collect();
+        if slope.is_some() {
+            sides.push(Both {
+                random: lambda.transpose_times(&details.random_cross),
+                fixed: mode.look.sums.cross.clone(),
+            });
+        }
+        let moves = mode.system.solve(&sides)?;
+        let mut gradient: Vec<f64> = (self.places.iter().zip(&moves))
+            .map(|(place, step)| {
+                let own = by_lambda[place.term][place.column * width(effects, place) + place.row];
+                let shifted = 0.5 * over_levels(effects, place, v, &slopes.random);
+                own + shifted + 0.5 * follow(step) - over_levels(effects, place, v, score)
+            })
+            .collect();
+        if let Some(slope) = slope {
+            gradient.push(0.5 * (slopes.log_alpha + follow(&moves[self.places.len()])) - slope);
+        }
+        // What the step that is left would change, to first order.
+        let height = height - 0.5 * inner(v, v) + 0.5 * mode.decrement;
+        let determinant = factor.log_determinant() + follow(&mode.step);
+        let value = 0.5 * determinant - height;
+        let finite = value.is_finite() && gradient.iter().all(|slope| slope.is_finite());
+        finite.then(|| Evaluation {
+            at: at.to_vec(),
+            value,
+            gradient,
+            mode: mode.at,
+            moves,
+            expected: details.expected,
+        })
+    }
+}
+
+fn width(effects: &Effects, place: &Place) -> usize {
+    effects.spans()[place.term].width
+}
+
+/// The sum over a term's levels of `x[column] * y[row]`.
+fn over_levels(effects: &Effects, place: &Place, x: &[f64], y: &[f64]) -> f64 {
+    let span = effects.spans()[place.term];
+    let levels = (0..span.levels as u32).map(|level| span.of(level));
+    levels.map(|at| x[at + place.column] * y[at + place.row]).sum()
+}
+
+/// The derivative of the mode's equations with respect to a parameter of Lambda.
+fn by_place(
+    effects: &Effects,
+    lambda: &Lambda<'_>,
+    place: &Place,
+    observed: &Information,
+    v: &[f64],
+    score: &[f64],
+) -> Both {
+    let span = effects.spans()[place.term];
+    let mut shift = vec![0.0; v.len()];
+    let levels = || (0..span.levels as u32).map(|level| span.of(level));
+    levels().for_each(|at| shift[at + place.row] = v[at + place.column]);
+    let p = observed.cross.len() / v.len();
+    let mut fixed = vec![0.0; p];
+    for (x, row) in shift.iter().zip(observed.cross.chunks_exact(p)) {
+        fixed.iter_mut().zip(row).for_each(|(sum, value)| *sum -= x * value);
+    }
+    let weighted = times_gram(effects, &observed.random, &shift);
+    let mut random = lambda.transpose_times(&weighted);
+    random.iter_mut().for_each(|value| *value = -*value);
+    levels().for_each(|at| random[at + place.column] += score[at + place.row]);
+    Both { random, fixed }
+}
+
+/// Z'WZ x.
+fn times_gram(effects: &Effects, gram: &[f64], x: &[f64]) -> Vec<f64> {
+    let spans = effects.spans();
+    let mut product = vec![0.0; x.len()];
+    for block in effects.blocks().iter() {
+        let (rows, columns) = (spans[block.terms.0].width, spans[block.terms.1].width);
+        let ((row, column), diagonal) = (block.effects, block.terms.0 == block.terms.1);
+        for a in 0..rows {
+            for b in 0..columns {
+                let value = gram[block.at + a * columns + b];
+                product[row + a] += value * x[column + b];
+                if !diagonal {
+                    product[column + b] += value * x[row + a];
+                }
+            }
+        }
+    }
+    product
+}
+
+/// For each term, at `column * width + row`: half the derivative of the log-determinant
+/// with respect to that entry of its triangle, weights held, which is the sum over
+/// levels of `(M⁻¹ Lambda'Z'WZ)[column, row]`.
+fn determinant_by_lambda(
+    effects: &Effects,
+    lambda: &Lambda<'_>,
+    inverse: &[f64],
+    gram: &[f64],
+) -> Vec<Vec<f64>> {
+    let spans = effects.spans();
+    let mut sums: Vec<Vec<f64>> =
+        spans.iter().map(|span| vec![0.0; span.width * span.width]).collect();
+    for block in effects.blocks().iter() {
+        let (rows, columns) = lambda.shape(block);
+        let within = &inverse[block.at..block.at + rows * columns];
+        let product = lambda.transpose_times_block(gram, block);
+        if block.terms.0 == block.terms.1 {
+            for at in 0..rows * rows {
+                let (b, a) = (at / rows, at % rows);
+                sums[block.terms.0][at] +=
+                    (0..rows).map(|j| within[b * rows + j] * product[j * rows + a]).sum::<f64>();
+            }
+            continue;
+        }
+        let across = lambda.transpose_times_transposed_block(gram, block);
+        for at in 0..rows * rows {
+            let (b, a) = (at / rows, at % rows);
+            sums[block.terms.0][at] +=
+                (0..columns).map(|j| within[b * columns + j] * across[j * rows + a]).sum::<f64>();
+        }
+        for at in 0..columns * columns {
+            let (b, a) = (at / columns, at % columns);
+            sums[block.terms.1][at] +=
+                (0..rows).map(|j| within[j * columns + b] * product[j * columns + a]).sum::<f64>();
+        }
+    }
+    sums
+}
