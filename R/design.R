@@ -1,9 +1,9 @@
 # The model matrix of a formula --------------------------------------------------
 
 # The formula of a string or of a formula; functions are looked up in `env`,
-# where the user called.
+# where the user called. `bars`: whether it may have random effects.
 parse_formula <- function(formula, env, arg = rlang::caller_arg(formula),
-                          call = caller_env()) {
+                          call = caller_env(), bars = FALSE) {
   if (is.character(formula) && length(formula) == 1 && grepl("~", formula)) {
     parsed <- rlang::try_fetch(
       stats::as.formula(formula, env = env),
@@ -34,11 +34,11 @@ parse_formula <- function(formula, env, arg = rlang::caller_arg(formula),
       call = call
     )
   }
-  if ("|" %in% all.names(parsed)) {
+  if (has_bar(parsed) && !bars) {
     abort_formula(
       c("{.arg {arg}} has a {.code |}.",
-        i = "Random effects and models of zero inflation are not fitted by
-             these families."
+        i = "Random effects are fitted by the family {.val mixed-negbinomial} of
+             {.fn fit_models} alone, and models of zero inflation by none."
       ),
       call = call
     )
@@ -56,9 +56,11 @@ build_design <- function(formula, cells, n_cells, na_action = "fail",
   data <- formula_data(formula, cells, n_cells, arg, call)
   used <- usable_cells(data, n_cells, na_action, call)
   if (length(used) < n_cells) data <- data[used, , drop = FALSE]
+  # Random effects are none of the model matrix, but of the cells that are used.
+  fixed <- fixed_part(formula)
   frame <- rlang::try_fetch(
     stats::model.frame(
-      formula, data,
+      fixed, data,
       na.action = stats::na.pass, drop.unused.levels = TRUE
     ),
     error = function(cnd) {

@@ -9,6 +9,11 @@ rust_fit_models <- function(counts, design, offset, options, progress) .Call(wra
 #' @noRd
 rust_summarise <- function(counts, threads) .Call(wrap__rust_summarise, counts, threads)
 
+#' `terms`: a list with the cells' `level` (counted from one), the number of `levels` and
+#' the `columns` of each random-effects term.
+#' @noRd
+rust_fit_mixed <- function(counts, design, offset, terms, options, progress) .Call(wrap__rust_fit_mixed, counts, design, offset, terms, options, progress)
+
 #' @noRd
 rust_fit_screen <- function(counts, screen, options, progress) .Call(wrap__rust_fit_screen, counts, screen, options, progress)
 

@@ -29,6 +29,11 @@
 #'   * `"binomial"`: logit link; genes with counts other than 0 and 1 fail; z
 #'     tests.
 #'   * `"gaussian"`: identity link, least squares; t tests.
+#'   * `"mixed-negbinomial"`: the negative binomial with random effects, in lme4's
+#'     language: `(1 | donor)`, `(dose | donor)`, `(dose || donor)`,
+#'     `(1 | donor/batch)`, and sums of them. Variances and theta maximise the
+#'     Laplace approximation of the likelihood together; see the section on mixed
+#'     models. z tests.
 #' @param reduction_method Of a `cell_data_set`: the reduced dimension whose
 #'   clusters, partitions and pseudotime are offered to the formula. Default
 #'   `"UMAP"`.
@@ -55,7 +60,8 @@
 #'   `NA` or `NaN`: `"fail"` (default) with an error that counts them, or
 #'   `"omit"` them with a message. Infinite values are always an error.
 #' @param maxit The most passes over the cells that a gene may take. Default
-#'   100; most need 4 to 8.
+#'   100; most need 4 to 8. In a mixed model, the most that one mode may take, and
+#'   the most modes of one search.
 #' @param memory_limit The most memory that the fit may take beside its input: a
 #'   number of bytes, or a text such as `"4GB"` (\eqn{10^9} bytes each) or `"4GiB"`
 #'   (\eqn{2^{30}}). An error where it cannot be kept. Default `NULL`: some 300 MB,
@@ -99,6 +105,16 @@
 #'     else `NA`}
 #' }
 #'
+#' @section Mixed models:
+#' The model is that of `lme4::glmer.nb(formula, nAGQ = 0, offset =
+#' log(Size_Factor))`: given the random effects' covariances and theta, fixed and
+#' random effects are at their joint mode, and covariances and theta maximise the
+#' Laplace approximation there. lme4 searches theta and the covariances in turn, and
+#' stops where little changes; here they end at the optimum together. Standard
+#' errors take covariances and theta as known, as in lme4. Where a variance is zero
+#' at the optimum, or a correlation one, `status_detail` says that the fit is
+#' singular. Models have methods of their own: see [variances()].
+#'
 #' @section Errors:
 #' All have the class `scoria_error`. Among them: `scoria_error_formula` (and
 #' `_terms`, `_missing` for NA, NaN and infinite values, `_levels`, which name the
@@ -139,7 +155,8 @@ fit_models <- function(cds, model_formula_str,
   check_whole(maxit, "maxit")
   threads <- resolve_threads(cores, arg = "cores")
   memory_limit <- parse_memory(memory_limit)
-  formula <- parse_formula(model_formula_str, env = caller_env())
+  mixed <- family == "mixed-negbinomial"
+  formula <- parse_formula(model_formula_str, env = caller_env(), bars = mixed)
   cds <- open_if_path(cds, assay, verbose, memory_limit)
   source <- as_source(
     cds, assay, cell_metadata, gene_metadata, reduction_method, threads
@@ -147,15 +164,19 @@ fit_models <- function(cds, model_formula_str,
 
   model <- prepare_model(source, formula, family, size_factors, na_action)
   report_model(model, verbose)
-  columns <- rust_fit_models(
-    by_gene(model$counts, threads, memory_limit, progress),
-    model$design$matrix, as.double(model$offset),
-    list(
-      family = family, max_iterations = as.integer(maxit), threads = threads,
-      divide = model$divide, memory_limit = memory_limit
-    ),
-    progress_bar("Fitting genes", nrow(model$counts), progress)
+  counts <- by_gene(model$counts, threads, memory_limit, progress)
+  options <- list(
+    family = family, max_iterations = as.integer(maxit), threads = threads,
+    divide = model$divide, memory_limit = memory_limit
   )
+  bar <- progress_bar("Fitting genes", nrow(model$counts), progress)
+  columns <- if (mixed) {
+    fit_mixed(counts, model, options, bar)
+  } else {
+    rust_fit_models(
+      counts, model$design$matrix, as.double(model$offset), options, bar
+    )
+  }
   check_counted(columns, source$counts, model$design$cells)
   columns <- rust_value(columns)
   fits <- assemble_fits(source$genes, model, columns)
@@ -191,6 +212,9 @@ prepare_model <- function(source, formula, family, mode, na_action,
     )
   }
   counts <- source$counts
+  random <- if (family == "mixed-negbinomial") {
+    random_effects(formula, cells, design$cells, ncol(counts), arg, call)
+  }
   omitted <- ncol(counts) - length(design$cells)
   if (omitted > 0) {
     counts <- select_counts(counts, cells = design$cells)
@@ -205,7 +229,7 @@ prepare_model <- function(source, formula, family, mode, na_action,
   list(
     counts = counts, design = design, offset = offset, family = family,
     divide = if (mode == "divide") as.double(used), size_factors = mode,
-    origin = found$origin, formula = formula
+    origin = found$origin, formula = formula, random = random
   )
 }
 
@@ -235,13 +259,18 @@ check_counted <- function(value, counts, cells, call = caller_env()) {
 # The tibble, from the engine's columns.
 assemble_fits <- function(genes, model, columns) {
   models <- new_models(genes$gene_id, model, columns)
+  details <- status_details(model, columns)
+  if (!is.null(model$random)) {
+    models <- with_random_effects(models, model$random, columns)
+    details <- with_singular(details, model$random, columns)
+  }
   failed <- columns$status != 0L
   own <- list(
     gene_id = genes$gene_id,
     model = models,
     model_summary = lapply(models, summary),
     status = ifelse(failed, "FAIL", "OK"),
-    status_detail = status_details(model, columns)
+    status_detail = details
   )
   kept <- rename_clashes(genes)
   kept[names(own)] <- own
@@ -270,7 +299,10 @@ fits_columns <- function() {
 }
 
 families <- function() {
-  c("quasipoisson", "negbinomial", "poisson", "binomial", "gaussian")
+  c(
+    "quasipoisson", "negbinomial", "poisson", "binomial", "gaussian",
+    "mixed-negbinomial"
+  )
 }
 
 size_factor_modes <- function() c("offset", "covariate", "divide", "none")

@@ -6,6 +6,7 @@ mod input;
 mod counts;
 mod column;
 mod fit_models;
+mod fit_mixed;
 mod fit_screen;
 mod h5ad_result;
 mod dispersions;
@@ -21,6 +22,7 @@ use extendr_api::prelude::*;
 extendr_module! {
     mod scoria;
     use fit_models;
+    use fit_mixed;
     use fit_screen;
     use h5ad_result;
     use dispersions;

@@ -93,12 +93,14 @@ impl Problem {
         let mut at = vec![0.0; q + p];
         let mean = self.counts.iter().sum::<f64>() / n as f64;
         at[q] = mean.ln();
-        let weights = |at: &[f64]| -> Vec<(f64, f64)> {
+        // Expected weights, or observed ones; and derivatives.
+        let weights = |at: &[f64], observed: bool| -> Vec<(f64, f64)> {
             (0..n)
                 .map(|i| {
-                    let mu = self.mean(&rows[i], at, i);
-                    let w = mu / (1.0 + alpha * mu);
-                    (w, (self.counts[i] - mu) / (1.0 + alpha * mu))
+                    let (mu, y) = (self.mean(&rows[i], at, i), self.counts[i]);
+                    let part = 1.0 + alpha * mu;
+                    let w = if observed { mu * (1.0 + alpha * y) / part.powi(2) } else { mu / part };
+                    (w, (y - mu) / part)
                 })
                 .collect()
         };
@@ -121,7 +123,7 @@ impl Problem {
             gradient
         };
         for _ in 0..2000 {
-            let weights = weights(&at);
+            let weights = weights(&at, true);
             let gradient = gradient(&at, &weights);
             let step = solve(system(&weights), &gradient);
             let height = self.penalised(&rows, &at, q, alpha);
@@ -138,7 +140,7 @@ impl Problem {
                 break;
             }
         }
-        let weights = weights(&at);
+        let weights = weights(&at, false);
         let slope = gradient(&at, &weights).iter().fold(0.0f64, |most, g| most.max(g.abs()));
         let matrix = system(&weights);
         let random: Vec<Vec<f64>> = matrix[..q].iter().map(|row| row[..q].to_vec()).collect();

@@ -263,3 +263,63 @@ fn determinant_by_lambda(
     }
     sums
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::design::Design;
+    use crate::engine::mixed::Term;
+    use crate::source::GeneCounts;
+
+    /// Two crossed factors, one of them with slopes.
+    fn effects(n: usize) -> (Design, Effects) {
+        let x: Vec<f64> = (0..n).map(|i| ((i * 37) % 23) as f64 / 7.0 - 1.0).collect();
+        let ones = vec![1.0; n];
+        let offset: Vec<f64> = (0..n).map(|i| ((i * 13) % 11) as f64 / 20.0).collect();
+        let design = Design::new(&[ones.clone(), x.clone()].concat(), &offset).unwrap();
+        let level = |by: usize, levels: usize| (0..n).map(|i| ((i * by) % levels) as u32).collect();
+        let terms = [
+            Term { levels: 7, level: level(5, 7), columns: [ones.clone(), x].concat() },
+            Term { levels: 4, level: level(3, 4), columns: ones },
+        ];
+        (design, Effects::new(&terms, n).unwrap())
+    }
+
+    #[test]
+    fn the_gradient_is_that_of_differences() {
+        let n = 300;
+        let (design, effects) = effects(n);
+        let y: Vec<f64> = (0..n).map(|i| ((i * i + 3 * i) % 17 / 3) as f64).collect();
+        let (cells, counts): (Vec<u32>, Vec<f64>) =
+            y.iter().enumerate().filter(|(_, y)| **y > 0.0).map(|(i, &y)| (i as u32, y)).unzip();
+        let data =
+            Data { design: &design, effects: &effects, counts: GeneCounts { cells: &cells, counts: &counts } };
+        let histogram = CountHistogram::new(&counts);
+        let monitor = Monitor::new();
+        let start = Both { random: vec![0.0; effects.effects()], fixed: vec![0.0; 2] };
+        let mut workspace = Workspace::new();
+        for poisson in [false, true] {
+            let criterion = Criterion::new(data, &histogram, poisson, 100, &monitor);
+            let mut look = |at: &[f64]| {
+                criterion.evaluate(at, &start, &mut 0, &mut workspace).unwrap().unwrap()
+            };
+            for at in [[0.5, 0.2, 0.7, 0.3, -0.5], [1.5, -0.8, 0.1, 0.9, 1.0], [0.3, 0.0, 0.0, 0.0, -3.0]] {
+                let at = &at[..criterion.parameters()];
+                let here = look(at);
+                for k in 0..at.len() {
+                    let mut beside = |by: f64| {
+                        let mut at = at.to_vec();
+                        at[k] += by;
+                        look(&at)
+                    };
+                    let (above, below) = (beside(1e-4), beside(-1e-4));
+                    let slope = (above.value - below.value) / 2e-4;
+                    let off = (here.gradient[k] - slope).abs();
+                    assert!(off < 1e-5 * (1.0 + slope.abs()), "{k}: {} {slope}", here.gradient[k]);
+                    let moved = (above.mode.fixed[1] - below.mode.fixed[1]) / 2e-4;
+                    assert!((here.moves[k].fixed[1] - moved).abs() < 1e-5, "{k}: mode");
+                }
+            }
+        }
+    }
+}

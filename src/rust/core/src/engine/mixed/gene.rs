@@ -4,7 +4,7 @@ use super::criterion::{Criterion, Evaluation};
 use super::effects::Effects;
 use super::lambda::{Place, places};
 use super::pass::Data;
-use super::search::{End, Found, Smooth, descend};
+use super::search::{End, Found, ROUNDING, Smooth, descend};
 use super::system::Both;
 use crate::design::Design;
 use crate::engine::glm::{
@@ -249,8 +249,9 @@ impl Fitter<'_> {
         let criterion = self.criterion(at.len());
         let near = &found.point.mode;
         let seen = criterion.evaluate(&zeroed, near, looking.passes, looking.workspace)?;
+        let same = SAME + ROUNDING * found.point.value.abs();
         match seen {
-            Some(point) if point.value <= found.point.value + SAME => {
+            Some(point) if point.value <= found.point.value + same => {
                 Ok((Found { point, ..found }, singular))
             }
             _ => Ok((found, singular)),

@@ -14,6 +14,8 @@ const DIFFERENCE: f64 = 1e-4;
 /// A curvature below this share of the largest tells nothing of how far to go.
 const FLAT: f64 = 1e-12;
 const HALVINGS: usize = 30;
+/// What rounding may do to a value, as a share of it.
+pub const ROUNDING: f64 = 1e-14;
 
 /// A function with its gradient.
 pub trait Smooth {
@@ -119,8 +121,14 @@ impl<P: Clone> Path<P> {
             let at: Vec<f64> = from.iter().zip(&step).map(|(x, s)| x + factor * s).collect();
             self.looks += 1;
             let seen = function.look(&at, &self.point)?;
+            let downhill = |seen: &P| {
+                let rise = function.value(seen) - value;
+                let flatter = inner(function.gradient(seen), &step).abs() <= slope.abs();
+                // Where rounding hides the descent, slopes still show it.
+                rise <= 1e-4 * factor * slope || (rise <= ROUNDING * value.abs() && flatter)
+            };
             if let Some(seen) = seen
-                && function.value(&seen) <= value + 1e-4 * factor * slope
+                && downhill(&seen)
             {
                 let moved: Vec<f64> = step.iter().map(|s| factor * s).collect();
                 let turned: Vec<f64> =
