@@ -57,7 +57,7 @@ build_design <- function(formula, cells, n_cells, na_action = "fail",
   used <- usable_cells(data, n_cells, na_action, call)
   if (length(used) < n_cells) data <- data[used, , drop = FALSE]
   # Random effects are none of the model matrix, but of the cells that are used.
-  fixed <- fixed_part(formula)
+  fixed <- fixed_part(formula, call)
   frame <- rlang::try_fetch(
     stats::model.frame(
       fixed, data,

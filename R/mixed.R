@@ -1,8 +1,8 @@
 # Random effects of a formula, as lme4 reads them -------------------------------
 
 # A formula without its random-effects terms.
-fixed_part <- function(formula) {
-  formula[[2]] <- split_bars(formula[[2]])$fixed %||% 1
+fixed_part <- function(formula, call = caller_env()) {
+  formula[[2]] <- split_bars(formula[[2]], call)$fixed %||% 1
   formula
 }
 
@@ -20,13 +20,7 @@ split_bars <- function(expr, call = caller_env()) {
     return(split_bars(inner, call))
   }
   if (rlang::is_call(expr, "+", n = 2)) {
-    left <- split_bars(expr[[2]], call)
-    right <- split_bars(expr[[3]], call)
-    fixed <- left$fixed %||% right$fixed
-    if (!is.null(left$fixed) && !is.null(right$fixed)) {
-      fixed <- rlang::call2("+", left$fixed, right$fixed)
-    }
-    return(list(fixed = fixed, bars = c(left$bars, right$bars)))
+    return(joined_bars(split_bars(expr[[2]], call), split_bars(expr[[3]], call)))
   }
   if (rlang::is_call(expr, "-", n = 2) && !has_bar(expr[[3]])) {
     left <- split_bars(expr[[2]], call)
@@ -40,6 +34,14 @@ split_bars <- function(expr, call = caller_env()) {
     ),
     call = call
   )
+}
+
+joined_bars <- function(left, right) {
+  fixed <- left$fixed %||% right$fixed
+  if (!is.null(left$fixed) && !is.null(right$fixed)) {
+    fixed <- rlang::call2("+", left$fixed, right$fixed)
+  }
+  list(fixed = fixed, bars = c(left$bars, right$bars))
 }
 
 has_bar <- function(expr) any(c("|", "||") %in% all.names(expr))

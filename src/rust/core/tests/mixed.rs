@@ -93,8 +93,7 @@ fn crossed_factors_are_fitted_to_the_optimum() {
 
 #[test]
 fn three_terms_at_once_are_fitted_to_the_optimum() {
-    let problem =
-        Problem::random(5, 300, &[(10, false), (6, true), (4, false)], 0.6, 0.3);
+    let problem = Problem::random(5, 300, &[(10, false), (6, true), (4, false)], 0.6, 0.3);
     assert_optimal(&problem, &fit(&problem));
 }
 

@@ -29,7 +29,13 @@ pub struct Laplace {
 impl Problem {
     /// An intercept and a normal covariate; terms of so many levels, with an intercept
     /// each and, where `slopes` says so, that covariate; standard deviations of `spread`.
-    pub fn random(seed: u64, cells: usize, levels: &[(usize, bool)], spread: f64, alpha: f64) -> Self {
+    pub fn random(
+        seed: u64,
+        cells: usize,
+        levels: &[(usize, bool)],
+        spread: f64,
+        alpha: f64,
+    ) -> Self {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let mut normal = || -> f64 { rng.sample(StandardNormal) };
         let x: Vec<f64> = (0..cells).map(|_| 2.0 + normal()).collect();
@@ -99,7 +105,8 @@ impl Problem {
                 .map(|i| {
                     let (mu, y) = (self.mean(&rows[i], at, i), self.counts[i]);
                     let part = 1.0 + alpha * mu;
-                    let w = if observed { mu * (1.0 + alpha * y) / part.powi(2) } else { mu / part };
+                    let w =
+                        if observed { mu * (1.0 + alpha * y) / part.powi(2) } else { mu / part };
                     (w, (y - mu) / part)
                 })
                 .collect()
@@ -225,11 +232,10 @@ fn solve(mut a: Vec<Vec<f64>>, right: &[f64]) -> Vec<f64> {
         let pivot = (k..n).max_by(|&i, &j| a[i][k].abs().total_cmp(&a[j][k].abs())).unwrap();
         a.swap(k, pivot);
         b.swap(k, pivot);
+        let above = a[k].clone();
         for i in k + 1..n {
-            let factor = a[i][k] / a[k][k];
-            for j in k..n {
-                a[i][j] -= factor * a[k][j];
-            }
+            let factor = a[i][k] / above[k];
+            a[i].iter_mut().zip(&above).for_each(|(x, y)| *x -= factor * y);
             b[i] -= factor * b[k];
         }
     }
@@ -244,12 +250,11 @@ fn log_determinant(mut a: Vec<Vec<f64>>) -> f64 {
     let n = a.len();
     let mut sum = 0.0;
     for k in 0..n {
-        sum += a[k][k].ln();
-        for i in k + 1..n {
-            let factor = a[i][k] / a[k][k];
-            for j in k..n {
-                a[i][j] -= factor * a[k][j];
-            }
+        let above = a[k].clone();
+        sum += above[k].ln();
+        for row in &mut a[k + 1..] {
+            let factor = row[k] / above[k];
+            row.iter_mut().zip(&above).for_each(|(x, y)| *x -= factor * y);
         }
     }
     sum

@@ -113,12 +113,7 @@ impl Factor<'_> {
         }
         let factor = SimplicialLltRef::new(&self.symbolic.factor, &self.values);
         let memory = &mut MemBuffer::new(self.symbolic.factor.solve_in_place_scratch::<f64>(1));
-        factor.solve_in_place_with_conj(
-            Conj::No,
-            placed.as_mut(),
-            Par::Seq,
-            MemStack::new(memory),
-        );
+        factor.solve_in_place_with_conj(Conj::No, placed.as_mut(), Par::Seq, MemStack::new(memory));
         for k in 0..sides.ncols() {
             place.iter().enumerate().for_each(|(i, &at)| sides[(i, k)] = placed[(at as usize, k)]);
         }

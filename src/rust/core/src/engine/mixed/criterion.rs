@@ -241,27 +241,27 @@ fn determinant_by_lambda(
         let (rows, columns) = lambda.shape(block);
         let within = &inverse[block.at..block.at + rows * columns];
         let product = lambda.transpose_times_block(gram, block);
-        if block.terms.0 == block.terms.1 {
-            for at in 0..rows * rows {
-                let (b, a) = (at / rows, at % rows);
-                sums[block.terms.0][at] +=
-                    (0..rows).map(|j| within[b * rows + j] * product[j * rows + a]).sum::<f64>();
-            }
+        let forward = |b: usize, j: usize| within[b * columns + j];
+        let backward = |b: usize, j: usize| within[j * columns + b];
+        let (row, column) = block.terms;
+        if row == column {
+            add_product(&mut sums[row], forward, &product);
             continue;
         }
         let across = lambda.transpose_times_transposed_block(gram, block);
-        for at in 0..rows * rows {
-            let (b, a) = (at / rows, at % rows);
-            sums[block.terms.0][at] +=
-                (0..columns).map(|j| within[b * columns + j] * across[j * rows + a]).sum::<f64>();
-        }
-        for at in 0..columns * columns {
-            let (b, a) = (at / columns, at % columns);
-            sums[block.terms.1][at] +=
-                (0..rows).map(|j| within[j * columns + b] * product[j * columns + a]).sum::<f64>();
-        }
+        add_product(&mut sums[row], forward, &across);
+        add_product(&mut sums[column], backward, &product);
     }
     sums
+}
+
+/// Adds a product of matrices whose result is square.
+fn add_product(sums: &mut [f64], left: impl Fn(usize, usize) -> f64, right: &[f64]) {
+    let size = sums.len().isqrt();
+    for (at, sum) in sums.iter_mut().enumerate() {
+        let (b, a) = (at / size, at % size);
+        *sum += (0..right.len() / size).map(|j| left(b, j) * right[j * size + a]).sum::<f64>();
+    }
 }
 
 #[cfg(test)]
@@ -292,8 +292,11 @@ mod tests {
         let y: Vec<f64> = (0..n).map(|i| ((i * i + 3 * i) % 17 / 3) as f64).collect();
         let (cells, counts): (Vec<u32>, Vec<f64>) =
             y.iter().enumerate().filter(|(_, y)| **y > 0.0).map(|(i, &y)| (i as u32, y)).unzip();
-        let data =
-            Data { design: &design, effects: &effects, counts: GeneCounts { cells: &cells, counts: &counts } };
+        let data = Data {
+            design: &design,
+            effects: &effects,
+            counts: GeneCounts { cells: &cells, counts: &counts },
+        };
         let histogram = CountHistogram::new(&counts);
         let monitor = Monitor::new();
         let start = Both { random: vec![0.0; effects.effects()], fixed: vec![0.0; 2] };
@@ -303,7 +306,9 @@ mod tests {
             let mut look = |at: &[f64]| {
                 criterion.evaluate(at, &start, &mut 0, &mut workspace).unwrap().unwrap()
             };
-            for at in [[0.5, 0.2, 0.7, 0.3, -0.5], [1.5, -0.8, 0.1, 0.9, 1.0], [0.3, 0.0, 0.0, 0.0, -3.0]] {
+            for at in
+                [[0.5, 0.2, 0.7, 0.3, -0.5], [1.5, -0.8, 0.1, 0.9, 1.0], [0.3, 0.0, 0.0, 0.0, -3.0]]
+            {
                 let at = &at[..criterion.parameters()];
                 let here = look(at);
                 for k in 0..at.len() {

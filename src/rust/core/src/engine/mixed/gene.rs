@@ -141,9 +141,10 @@ impl Fitter<'_> {
         alpha: f64,
         looking: &mut Looking<'_>,
     ) -> Result<Option<(Found<Evaluation>, bool)>> {
-        let mut at = self.start(|_| START);
+        let mut at = self.start(START);
         at.push(alpha.ln());
-        let first = self.negative_binomial.evaluate(&at, start, looking.passes, looking.workspace)?;
+        let first =
+            self.negative_binomial.evaluate(&at, start, looking.passes, looking.workspace)?;
         let Some(first) = first else { return Ok(None) };
         let mut best = self.from(first, looking)?;
         // Elsewhere it may be higher.
@@ -182,7 +183,8 @@ impl Fitter<'_> {
         let seen = self.poisson.evaluate(lambda, near, looking.passes, looking.workspace)?;
         let Some(seen) = seen else { return Ok(Found { end: End::NotConverged, ..found }) };
         let poisson = self.descend(seen, None, looking)?;
-        let beside = |alpha: f64| [poisson.point.at.as_slice(), &[(alpha / self.mean).ln()]].concat();
+        let beside =
+            |alpha: f64| [poisson.point.at.as_slice(), &[(alpha / self.mean).ln()]].concat();
         let mut look = |alpha| {
             let near = &poisson.point.mode;
             let at = beside(alpha);
@@ -218,7 +220,7 @@ impl Fitter<'_> {
         }
         let shape = best.at[self.places.len()];
         let at = |factor: f64, more: f64| lambda(factor).chain([shape + more]).collect();
-        vec![at(0.1, 1.0), at(3.0, -1.0), self.start(|_| 1.0).into_iter().chain([shape]).collect()]
+        vec![at(0.1, 1.0), at(3.0, -1.0), self.start(1.0).into_iter().chain([shape]).collect()]
     }
 
     /// Sets what is as good as zero to zero, and tells whether a covariance is singular.
@@ -258,15 +260,19 @@ impl Fitter<'_> {
         }
     }
 
-    /// Triangles with these diagonals, and zero below.
-    fn start(&self, diagonal: impl Fn(&Place) -> f64) -> Vec<f64> {
-        let value = |place: &Place| if place.row == place.column { diagonal(place) } else { 0.0 };
+    /// Triangles with this on their diagonals, and zero below.
+    fn start(&self, diagonal: f64) -> Vec<f64> {
+        let value = |place: &Place| if place.row == place.column { diagonal } else { 0.0 };
         self.places.iter().map(value).collect()
     }
 
     /// The criterion with so many parameters.
     fn criterion(&self, parameters: usize) -> &Criterion<'_> {
-        if parameters == self.poisson.parameters() { &self.poisson } else { &self.negative_binomial }
+        if parameters == self.poisson.parameters() {
+            &self.poisson
+        } else {
+            &self.negative_binomial
+        }
     }
 
     fn criterion_of(&self, point: &Evaluation) -> &Criterion<'_> {
@@ -329,8 +335,7 @@ fn covariances(effects: &Effects, at: &[f64]) -> Vec<f64> {
         let entry = |i: usize, j: usize| -> f64 {
             (0..width).map(|k| triangle[i * width + k] * triangle[j * width + k]).sum()
         };
-        let full: Vec<f64> =
-            (0..width * width).map(|at| entry(at / width, at % width)).collect();
+        let full: Vec<f64> = (0..width * width).map(|at| entry(at / width, at % width)).collect();
         effects.basis(term).named_covariance(&full)
     };
     (0..effects.spans().len()).flat_map(of_term).collect()

@@ -24,7 +24,8 @@ pub struct Place {
 pub fn places(effects: &Effects) -> Vec<Place> {
     let of_term = |(term, span): (usize, &Span)| {
         let width = span.width;
-        (0..width).flat_map(move |column| (column..width).map(move |row| Place { term, row, column }))
+        (0..width)
+            .flat_map(move |column| (column..width).map(move |row| Place { term, row, column }))
     };
     effects.spans().iter().enumerate().flat_map(of_term).collect()
 }
@@ -99,7 +100,11 @@ impl<'a> Lambda<'a> {
     }
 
     /// A' B C of each block B, where A and C are what `of` makes of the triangles.
-    fn congruent(&self, values: &[f64], of: impl Fn(&[f64], usize, usize, usize) -> f64) -> Vec<f64> {
+    fn congruent(
+        &self,
+        values: &[f64],
+        of: impl Fn(&[f64], usize, usize, usize) -> f64,
+    ) -> Vec<f64> {
         let mut product = vec![0.0; values.len()];
         for block in self.effects.blocks().iter() {
             let (rows, columns) = self.shape(block);

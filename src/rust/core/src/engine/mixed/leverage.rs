@@ -3,8 +3,8 @@
 
 use super::effects::Effects;
 use super::pass::{Data, Details, add};
-use crate::design::products::products;
 use crate::design::BLOCK;
+use crate::design::products::products;
 use crate::simd::{Kernel, Vector, run};
 
 /// With l = z' Lambda (Lambda'Z'WZ Lambda + I)⁻¹ Lambda' z of each cell: the derivatives

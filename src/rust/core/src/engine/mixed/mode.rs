@@ -61,8 +61,9 @@ impl<'a> Ascent<'a> {
             let seen = log_likelihood(&look) - 0.5 * inner(&at.random, &at.random);
             // Sums over many cells are rounded.
             let slack = 1e-9 + 1e-11 * height.abs();
+            let lower = seen < height - slack || seen.is_nan();
             if let Some(step) = &step
-                && !(seen >= height - slack)
+                && lower
             {
                 factor *= 0.5;
                 halvings += 1;

@@ -107,7 +107,8 @@ impl<C: Cells> Kernel for Pass<'_, '_, C> {
                 *shifted = offset[i] + predictor(effects, first + i, b);
             }
             shares::<C, V>(cells, &shifted, columns, c, workspace, &mut sums);
-            while next < data.counts.cells.len() && (data.counts.cells[next] as usize) < first + BLOCK
+            while next < data.counts.cells.len()
+                && (data.counts.cells[next] as usize) < first + BLOCK
             {
                 let at = data.counts.cells[next] as usize % BLOCK;
                 add_count::<C>(data.counts.counts[next], at, workspace, &mut sums);

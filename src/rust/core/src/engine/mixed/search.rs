@@ -45,7 +45,11 @@ pub enum End {
 }
 
 /// Descends from a point; looks `most` times at most.
-pub fn descend<S: Smooth>(function: &mut S, start: S::Point, most: usize) -> Result<Found<S::Point>> {
+pub fn descend<S: Smooth>(
+    function: &mut S,
+    start: S::Point,
+    most: usize,
+) -> Result<Found<S::Point>> {
     let mut path = Path { point: start, inverse: None, looks: 0, most };
     loop {
         if function.leaves(&path.point) {

@@ -1,7 +1,7 @@
 //! Newton's equations of random and fixed effects together.
 
-use super::lambda::Lambda;
 use super::cholesky::{Factor, Symbolic};
+use super::lambda::Lambda;
 use super::pass::Information;
 use crate::engine::glm::{inverse, solve};
 use faer::Mat;
@@ -33,7 +33,11 @@ pub struct Both {
 
 impl<'a> System<'a> {
     /// None where the information is not finite.
-    pub fn new(symbolic: &'a Symbolic, lambda: &Lambda<'_>, information: &Information) -> Option<Self> {
+    pub fn new(
+        symbolic: &'a Symbolic,
+        lambda: &Lambda<'_>,
+        information: &Information,
+    ) -> Option<Self> {
         let factor = symbolic.factorise(&lambda.within(&information.random))?;
         let effects = symbolic.effects();
         let p = information.cross.len() / effects;
@@ -61,7 +65,8 @@ impl<'a> System<'a> {
         self.factor.solve(&mut first);
         let solution = |(k, side): (usize, &Both)| {
             let right = |j: usize| {
-                side.fixed[j] - (0..effects).map(|i| self.cross[(i, j)] * first[(i, k)]).sum::<f64>()
+                side.fixed[j]
+                    - (0..effects).map(|i| self.cross[(i, j)] * first[(i, k)]).sum::<f64>()
             };
             let right: Vec<f64> = (0..p).map(right).collect();
             let solution = solve(&self.schur, &right)?;
