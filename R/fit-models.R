@@ -60,8 +60,8 @@
 #'   `NA` or `NaN`: `"fail"` (default) with an error that counts them, or
 #'   `"omit"` them with a message. Infinite values are always an error.
 #' @param maxit The most passes over the cells that a gene may take. Default
-#'   100; most need 4 to 8. In a mixed model, the most that one mode may take, and
-#'   the most modes of one search.
+#'   100; most need 4 to 8. In a mixed model, the most that one mode may take; one
+#'   search may take five times as many modes.
 #' @param memory_limit The most memory that the fit may take beside its input: a
 #'   number of bytes, or a text such as `"4GB"` (\eqn{10^9} bytes each) or `"4GiB"`
 #'   (\eqn{2^{30}}). An error where it cannot be kept. Default `NULL`: some 300 MB,

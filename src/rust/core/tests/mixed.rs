@@ -227,6 +227,12 @@ fn a_collinear_design_keeps_the_first_columns() {
 }
 
 #[test]
+fn a_vanishing_intercept_s_variance_leaves_a_narrow_valley_that_is_followed() {
+    let problem = Problem::random(495_808, 107, &[(7, true), (4, true)], 0.412_951_17, 0.0);
+    assert_optimal(&problem, &fit(&problem));
+}
+
+#[test]
 fn random_effects_that_a_fixed_effect_explains_have_no_variance() {
     let mut problem = Problem::random(10, 160, &[(4, false)], 0.8, 0.3);
     let level = problem.terms[0].level.clone();
@@ -317,7 +323,7 @@ fn what_cannot_be_random_effects_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 
     #[test]
     fn any_design_is_fitted_to_the_optimum(

@@ -21,6 +21,8 @@ use std::cell::RefCell;
 const SINGULAR: f64 = 1e-4;
 /// Minus log-likelihoods that differ by less are the same.
 const SAME: f64 = 1e-8;
+/// How many looks a search may take, for each pass that a mode may.
+const LOOKS: usize = 5;
 /// Where the search starts: the standard deviations.
 const START: f64 = 0.4;
 /// The mode is followed along its tangent as far as this.
@@ -208,7 +210,8 @@ impl Fitter<'_> {
     ) -> Result<Found<Evaluation>> {
         let criterion = self.criterion(start.at.len());
         let Looking { passes, workspace } = looking;
-        descend(&mut Objective { criterion, limit, passes, workspace }, start, self.most)
+        let most = LOOKS * self.most;
+        descend(&mut Objective { criterion, limit, passes, workspace }, start, most)
     }
 
     /// Other places to look for an optimum: a local one may have been found.

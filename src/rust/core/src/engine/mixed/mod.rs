@@ -30,7 +30,7 @@ use crate::source::{CountKind, Source, capacity, check_counts, gene_blocks};
 use crate::{Error, Monitor, Result};
 use rayon::prelude::*;
 
-/// How many passes over the cells a mode may take, and how many looks a search.
+/// How many passes over the cells a mode may take; a search, five times as many modes.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     pub max_iterations: usize,

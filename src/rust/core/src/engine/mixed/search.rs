@@ -12,7 +12,10 @@ const LONGEST: f64 = 2.0;
 /// For differences of gradients.
 const DIFFERENCE: f64 = 1e-4;
 /// A curvature below this share of the largest tells nothing of how far to go.
-const FLAT: f64 = 1e-12;
+const FLAT: f64 = 1e-7;
+/// Steps after which second derivatives are measured anew: where a variance vanishes,
+/// the valley is narrow and bends.
+const STALE: usize = 12;
 const HALVINGS: usize = 30;
 /// What rounding may do to a value, as a share of it.
 pub const ROUNDING: f64 = 1e-14;
@@ -50,7 +53,7 @@ pub fn descend<S: Smooth>(
     start: S::Point,
     most: usize,
 ) -> Result<Found<S::Point>> {
-    let mut path = Path { point: start, inverse: None, looks: 0, most };
+    let mut path = Path { point: start, inverse: None, age: 0, looks: 0, most };
     loop {
         if function.leaves(&path.point) {
             return Ok(path.end(End::Left, f64::NAN));
@@ -65,7 +68,7 @@ pub fn descend<S: Smooth>(
             }
             None => match path.measure(function)? {
                 Some(newton) => {
-                    path.inverse = Some(newton.inverse);
+                    (path.inverse, path.age) = (Some(newton.inverse), 0);
                     (newton.step, newton.gain)
                 }
                 None => return Ok(path.end(End::NotConverged, f64::NAN)),
@@ -88,7 +91,8 @@ pub fn descend<S: Smooth>(
             let end = if gain <= 1e-7 { End::Converged } else { End::NotConverged };
             return Ok(path.end(end, gain));
         }
-        if !moved {
+        path.age += 1;
+        if !moved || path.age >= STALE {
             path.inverse = None;
         }
     }
@@ -98,6 +102,8 @@ struct Path<P> {
     point: P,
     /// Of the second derivatives, as known so far.
     inverse: Option<Vec<f64>>,
+    /// Steps since they were measured.
+    age: usize,
     looks: usize,
     most: usize,
 }
