@@ -323,7 +323,7 @@ fn what_cannot_be_random_effects_is_refused() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
     #[test]
     fn any_design_is_fitted_to_the_optimum(

@@ -226,7 +226,7 @@ fn times_gram(effects: &Effects, gram: &[f64], x: &[f64]) -> Vec<f64> {
 }
 
 /// For each term, at `column * width + row`: half the derivative of the log-determinant
-/// with respect to that entry of its triangle, weights held, which is the sum over
+/// with respect to that entry of its square, weights held, which is the sum over
 /// levels of `(M⁻¹ Lambda'Z'WZ)[column, row]`.
 fn determinant_by_lambda(
     effects: &Effects,
@@ -306,9 +306,11 @@ mod tests {
             let mut look = |at: &[f64]| {
                 criterion.evaluate(at, &start, &mut 0, &mut workspace).unwrap().unwrap()
             };
-            for at in
-                [[0.5, 0.2, 0.7, 0.3, -0.5], [1.5, -0.8, 0.1, 0.9, 1.0], [0.3, 0.0, 0.0, 0.0, -3.0]]
-            {
+            for at in [
+                [0.5, 0.2, 0.0, 0.7, 0.3, -0.5],
+                [1.5, -0.8, 0.4, 0.1, 0.9, 1.0],
+                [0.3, 0.0, 0.0, 0.0, 0.0, -3.0],
+            ] {
                 let at = &at[..criterion.parameters()];
                 let here = look(at);
                 for k in 0..at.len() {

@@ -136,7 +136,7 @@ impl Effects {
         let of_gene = 2 * self.cells
             + 6 * self.blocks.len()
             + 3 * self.symbolic.factor_len()
-            + self.effects() * (4 * rank + 4 * self.parameters() + 16);
+            + self.effects() * (4 * rank + 8 * self.parameters() + 16);
         own + rayon::current_num_threads() * OF_NUMBERS * of_gene
     }
 

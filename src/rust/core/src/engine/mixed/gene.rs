@@ -2,14 +2,14 @@
 
 use super::criterion::{Criterion, Evaluation};
 use super::effects::Effects;
-use super::lambda::{Place, places};
+use super::lambda::{Lambda, Place, places};
 use super::pass::Data;
 use super::search::{End, Found, ROUNDING, Smooth, descend};
 use super::system::Both;
 use crate::design::Design;
 use crate::engine::glm::{
     ALPHAS, Climbed, GeneFit, Job, LARGEST, Model, Point, SMALL, Status, VANISHING, Workspace,
-    moment_alpha,
+    eigen, moment_alpha,
 };
 use crate::source::GeneCounts;
 use crate::special::CountHistogram;
@@ -89,6 +89,7 @@ fn mixed(
     let most = job.max_iterations;
     let criterion = |poisson| Criterion::new(data, &histogram, poisson, most, monitor);
     let fitter = Fitter {
+        effects,
         negative_binomial: criterion(false),
         poisson: criterion(true),
         places: places(effects),
@@ -122,6 +123,7 @@ fn mixed(
 
 /// The search for a gene's optimum.
 struct Fitter<'a> {
+    effects: &'a Effects,
     negative_binomial: Criterion<'a>,
     poisson: Criterion<'a>,
     places: Vec<Place>,
@@ -233,37 +235,45 @@ impl Fitter<'_> {
         looking: &mut Looking<'_>,
     ) -> Result<(Found<Evaluation>, bool)> {
         let at = &found.point.at;
-        let column = |place: &Place| {
-            let same = |other: &&(&Place, &f64)| {
-                other.0.term == place.term && other.0.column == place.column
-            };
-            let own: Vec<(&Place, &f64)> = self.places.iter().zip(at).collect();
-            own.iter().filter(same).map(|(_, x)| *x * *x).sum::<f64>().sqrt()
-        };
-        let diagonal = self.places.iter().zip(at).filter(|(place, _)| place.row == place.column);
-        let singular = diagonal.into_iter().any(|(_, x)| x.abs() < SINGULAR);
-        let mut zeroed = at.clone();
-        for (place, x) in self.places.iter().zip(&mut zeroed) {
-            if column(place) < SINGULAR {
-                *x = 0.0;
-            }
-        }
-        if zeroed == *at {
-            return Ok((found, singular));
-        }
+        let Some(zeroed) = self.zeroed(at) else { return Ok((found, false)) };
         let criterion = self.criterion(at.len());
         let near = &found.point.mode;
         let seen = criterion.evaluate(&zeroed, near, looking.passes, looking.workspace)?;
         let same = SAME + ROUNDING * found.point.value.abs();
         match seen {
             Some(point) if point.value <= found.point.value + same => {
-                Ok((Found { point, ..found }, singular))
+                Ok((Found { point, ..found }, true))
             }
-            _ => Ok((found, singular)),
+            _ => Ok((found, true)),
         }
     }
 
-    /// Triangles with this on their diagonals, and zero below.
+    /// Roots of the same covariances, where their least eigenvalues are as good as zero
+    /// with zero instead; none where no one is.
+    fn zeroed(&self, at: &[f64]) -> Option<Vec<f64>> {
+        let lambda = Lambda::new(self.effects, at);
+        let mut zeroed = at.to_vec();
+        let mut any = false;
+        for (term, span) in self.effects.spans().iter().enumerate() {
+            let full = lambda.covariance(term);
+            let packed = (0..span.width).flat_map(|i| (0..=i).map(move |j| i * span.width + j));
+            let packed: Vec<f64> = packed.map(|at| full[at]).collect();
+            let (values, vectors) = eigen(&packed, span.width)?;
+            let deviations: Vec<f64> = values.iter().map(|value| value.max(0.0).sqrt()).collect();
+            if deviations.iter().all(|deviation| *deviation >= SINGULAR) {
+                continue;
+            }
+            any = true;
+            let own = self.places.iter().zip(&mut zeroed).filter(|(place, _)| place.term == term);
+            for (Place { row, column, .. }, x) in own {
+                let deviation = deviations[*column];
+                *x = if deviation < SINGULAR { 0.0 } else { deviation * vectors[*column][*row] };
+            }
+        }
+        any.then_some(zeroed)
+    }
+
+    /// Squares with this on their diagonals, and zero beside.
     fn start(&self, diagonal: f64) -> Vec<f64> {
         let value = |place: &Place| if place.row == place.column { diagonal } else { 0.0 };
         self.places.iter().map(value).collect()
@@ -328,18 +338,7 @@ impl Smooth for Objective<'_> {
 
 /// The covariance of each term's effects, in the columns as they were named.
 fn covariances(effects: &Effects, at: &[f64]) -> Vec<f64> {
-    let places = places(effects);
-    let of_term = |term: usize| {
-        let width = effects.spans()[term].width;
-        let mut triangle = vec![0.0; width * width];
-        for (place, x) in places.iter().zip(at).filter(|(place, _)| place.term == term) {
-            triangle[place.row * width + place.column] = *x;
-        }
-        let entry = |i: usize, j: usize| -> f64 {
-            (0..width).map(|k| triangle[i * width + k] * triangle[j * width + k]).sum()
-        };
-        let full: Vec<f64> = (0..width * width).map(|at| entry(at / width, at % width)).collect();
-        effects.basis(term).named_covariance(&full)
-    };
-    (0..effects.spans().len()).flat_map(of_term).collect()
+    let lambda = Lambda::new(effects, at);
+    let named = |term| effects.basis(term).named_covariance(&lambda.covariance(term));
+    (0..effects.spans().len()).flat_map(named).collect()
 }

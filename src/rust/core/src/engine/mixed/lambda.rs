@@ -1,15 +1,19 @@
-//! Lambda: one lower triangle a term, alike for all levels, whose product with its
+//! Lambda: one square matrix a term, alike for all levels, whose product with its
 //! transpose is the covariance of a level's effects.
+//!
+//! lme4's are lower triangles. Squares have more parameters than covariances have, and
+//! a direction for each that changes nothing; but where a covariance is singular, the
+//! way to the optimum is straight, and among triangles it is a narrow bend.
 
 use super::blocks::EffectBlock;
 use super::effects::{Effects, Span};
+use crate::engine::glm::inner;
 
-/// Lambda, from its parameters: the triangles column after column, term after term, as
-/// lme4 has them.
+/// Lambda, from its parameters: the squares column after column, term after term.
 pub struct Lambda<'a> {
     effects: &'a Effects,
-    /// Of each term: width x width, row after row, zero above the diagonal.
-    triangles: Vec<Vec<f64>>,
+    /// Of each term: width x width, row after row.
+    squares: Vec<Vec<f64>>,
 }
 
 /// A parameter's place: term, row and column.
@@ -24,8 +28,7 @@ pub struct Place {
 pub fn places(effects: &Effects) -> Vec<Place> {
     let of_term = |(term, span): (usize, &Span)| {
         let width = span.width;
-        (0..width)
-            .flat_map(move |column| (column..width).map(move |row| Place { term, row, column }))
+        (0..width * width).map(move |at| Place { term, row: at % width, column: at / width })
     };
     effects.spans().iter().enumerate().flat_map(of_term).collect()
 }
@@ -33,20 +36,27 @@ pub fn places(effects: &Effects) -> Vec<Place> {
 impl<'a> Lambda<'a> {
     pub fn new(effects: &'a Effects, parameters: &[f64]) -> Self {
         let zero = |span: &Span| vec![0.0; span.width * span.width];
-        let mut triangles: Vec<Vec<f64>> = effects.spans().iter().map(zero).collect();
+        let mut squares: Vec<Vec<f64>> = effects.spans().iter().map(zero).collect();
         for (place, &value) in places(effects).iter().zip(parameters) {
             let width = effects.spans()[place.term].width;
-            triangles[place.term][place.row * width + place.column] = value;
+            squares[place.term][place.row * width + place.column] = value;
         }
-        Self { effects, triangles }
+        Self { effects, squares }
+    }
+
+    /// The covariance of a level's effects: width x width.
+    pub fn covariance(&self, term: usize) -> Vec<f64> {
+        let (width, square) = (self.effects.spans()[term].width, &self.squares[term]);
+        let row = |i: usize| &square[i * width..(i + 1) * width];
+        (0..width * width).map(|at| inner(row(at / width), row(at % width))).collect()
     }
 
     /// Lambda v.
     pub fn times(&self, v: &[f64]) -> Vec<f64> {
         let mut product = vec![0.0; v.len()];
-        self.each_level(|width, triangle, at| {
+        self.each_level(|width, square, at| {
             for a in 0..width {
-                product[at + a] = (0..=a).map(|b| triangle[a * width + b] * v[at + b]).sum();
+                product[at + a] = (0..width).map(|b| square[a * width + b] * v[at + b]).sum();
             }
         });
         product
@@ -55,9 +65,9 @@ impl<'a> Lambda<'a> {
     /// Lambda' x.
     pub fn transpose_times(&self, x: &[f64]) -> Vec<f64> {
         let mut product = vec![0.0; x.len()];
-        self.each_level(|width, triangle, at| {
+        self.each_level(|width, square, at| {
             for b in 0..width {
-                product[at + b] = (b..width).map(|a| triangle[a * width + b] * x[at + a]).sum();
+                product[at + b] = (0..width).map(|a| square[a * width + b] * x[at + a]).sum();
             }
         });
         product
@@ -65,20 +75,20 @@ impl<'a> Lambda<'a> {
 
     /// Lambda' G Lambda, block by block.
     pub fn within(&self, gram: &[f64]) -> Vec<f64> {
-        self.congruent(gram, |triangle, width, i, j| triangle[i * width + j])
+        self.congruent(gram, |square, width, i, j| square[i * width + j])
     }
 
     /// Lambda S Lambda', block by block.
     pub fn around(&self, inverse: &[f64]) -> Vec<f64> {
-        self.congruent(inverse, |triangle, width, i, j| triangle[j * width + i])
+        self.congruent(inverse, |square, width, i, j| square[j * width + i])
     }
 
     /// Lambda' G of a block, rows x columns.
     pub fn transpose_times_block(&self, gram: &[f64], block: &EffectBlock) -> Vec<f64> {
         let (rows, columns) = self.shape(block);
-        let (triangle, block) = (&self.triangles[block.terms.0], &gram[block.at..]);
+        let (square, block) = (&self.squares[block.terms.0], &gram[block.at..]);
         let entry = |i: usize, j: usize| {
-            (i..rows).map(|k| triangle[k * rows + i] * block[k * columns + j]).sum()
+            (0..rows).map(|k| square[k * rows + i] * block[k * columns + j]).sum()
         };
         (0..rows * columns).map(|at| entry(at / columns, at % columns)).collect()
     }
@@ -86,9 +96,9 @@ impl<'a> Lambda<'a> {
     /// Lambda' G' of a block: columns x rows.
     pub fn transpose_times_transposed_block(&self, gram: &[f64], block: &EffectBlock) -> Vec<f64> {
         let (rows, columns) = self.shape(block);
-        let (triangle, block) = (&self.triangles[block.terms.1], &gram[block.at..]);
+        let (square, block) = (&self.squares[block.terms.1], &gram[block.at..]);
         let entry = |i: usize, j: usize| {
-            (i..columns).map(|k| triangle[k * columns + i] * block[j * columns + k]).sum()
+            (0..columns).map(|k| square[k * columns + i] * block[j * columns + k]).sum()
         };
         (0..rows * columns).map(|at| entry(at / rows, at % rows)).collect()
     }
@@ -99,7 +109,7 @@ impl<'a> Lambda<'a> {
         (spans[block.terms.0].width, spans[block.terms.1].width)
     }
 
-    /// A' B C of each block B, where A and C are what `of` makes of the triangles.
+    /// A' B C of each block B, where A and C are what `of` makes of the squares.
     fn congruent(
         &self,
         values: &[f64],
@@ -108,7 +118,7 @@ impl<'a> Lambda<'a> {
         let mut product = vec![0.0; values.len()];
         for block in self.effects.blocks().iter() {
             let (rows, columns) = self.shape(block);
-            let (left, right) = (&self.triangles[block.terms.0], &self.triangles[block.terms.1]);
+            let (left, right) = (&self.squares[block.terms.0], &self.squares[block.terms.1]);
             let span = block.at..block.at + rows * columns;
             let (given, room) = (&values[span.clone()], &mut product[span]);
             if rows * columns == 1 {
@@ -130,9 +140,9 @@ impl<'a> Lambda<'a> {
     }
 
     fn each_level(&self, mut visit: impl FnMut(usize, &[f64], usize)) {
-        for (span, triangle) in self.effects.spans().iter().zip(&self.triangles) {
+        for (span, square) in self.effects.spans().iter().zip(&self.squares) {
             for level in 0..span.levels as u32 {
-                visit(span.width, triangle, span.of(level));
+                visit(span.width, square, span.of(level));
             }
         }
     }

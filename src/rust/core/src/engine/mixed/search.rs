@@ -13,6 +13,8 @@ const LONGEST: f64 = 2.0;
 const DIFFERENCE: f64 = 1e-4;
 /// A curvature below this share of the largest tells nothing of how far to go.
 const FLAT: f64 = 1e-7;
+/// One that is negative, and above this share, is that of a saddle, not rounding.
+const SADDLE: f64 = 1e-4;
 /// Steps after which second derivatives are measured anew: where a variance vanishes,
 /// the valley is narrow and bends.
 const STALE: usize = 12;
@@ -162,12 +164,16 @@ impl<P: Clone> Path<P> {
         let n = at.len();
         let mut rows: Vec<Vec<f64>> = vec![];
         for k in 0..n {
-            let mut beside = at.clone();
-            beside[k] += DIFFERENCE;
-            self.looks += 1;
-            let Some(seen) = function.look(&beside, &self.point)? else { return Ok(None) };
-            let row = function.gradient(&seen).iter().zip(&gradient);
-            rows.push(row.map(|(a, b)| (a - b) / DIFFERENCE).collect());
+            let mut beside = |by: f64| {
+                let mut beside = at.clone();
+                beside[k] += by;
+                self.looks += 1;
+                function.look(&beside, &self.point)
+            };
+            let (above, below) = (beside(DIFFERENCE)?, beside(-DIFFERENCE)?);
+            let (Some(above), Some(below)) = (above, below) else { return Ok(None) };
+            let row = function.gradient(&above).iter().zip(function.gradient(&below));
+            rows.push(row.map(|(a, b)| (a - b) / (2.0 * DIFFERENCE)).collect());
         }
         let entry = |(i, j): (usize, usize)| 0.5 * (rows[i][j] + rows[j][i]);
         let triangle: Vec<f64> =
@@ -179,7 +185,7 @@ impl<P: Clone> Path<P> {
             let curvature = value.abs().max(FLAT * largest).max(f64::MIN_POSITIVE);
             let mut slope = inner(vector, &gradient);
             // At a saddle, or a maximum, the slope vanishes where there is a way down.
-            if *value < -1e-6 * largest && slope.abs() < 0.1 * value.abs() {
+            if *value < -SADDLE * largest && slope.abs() < 0.1 * value.abs() {
                 slope = 0.1 * value.abs() * if slope < 0.0 { -1.0 } else { 1.0 };
             }
             newton.gain += 0.5 * slope * slope / curvature;
