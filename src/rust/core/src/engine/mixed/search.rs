@@ -77,6 +77,8 @@ pub fn descend<S: Smooth>(
             },
         };
         if measured && gain <= CONVERGED {
+            // The last step costs little, and leaves nothing.
+            path.walk(function, step)?;
             return Ok(path.end(End::Converged, gain));
         }
         if gain <= CONVERGED {
