@@ -100,6 +100,7 @@ normalized_effect <- function(model) {
   inverse_link <- switch(model$shared$family,
     gaussian = identity,
     binomial = stats::plogis,
+    `mixed-negbinomial` = exp,
     function(eta) pmax(exp(eta), .Machine$double.eps)
   )
   working <- model$working

@@ -1,9 +1,10 @@
 # The model matrix of a formula --------------------------------------------------
 
 # The formula of a string or of a formula; functions are looked up in `env`,
-# where the user called. `bar`: whether it may have two parts, a | b.
+# where the user called. `bars`: whether it may have two parts, a | b ("parts"), or random
+# effects ("random").
 parse_formula <- function(formula, env, arg = rlang::caller_arg(formula),
-                          call = caller_env(), bar = FALSE) {
+                          call = caller_env(), bars = "none") {
   if (is.character(formula) && length(formula) == 1 && grepl("~", formula)) {
     parsed <- rlang::try_fetch(
       stats::as.formula(formula, env = env),
@@ -34,11 +35,11 @@ parse_formula <- function(formula, env, arg = rlang::caller_arg(formula),
       call = call
     )
   }
-  if ("|" %in% all.names(parsed) && !bar) {
+  if (bars == "none" && has_bar(parsed)) {
     abort_formula(
       c("{.arg {arg}} has a {.code |}.",
-        i = "Only the zero-inflated families of {.fn fit_models} have two parts,
-             and random effects are not fitted."
+        i = "Random effects are fitted by the family {.val mixed-negbinomial} of
+             {.fn fit_models}, and formulas have two parts in its zero-inflated families."
       ),
       call = call
     )
@@ -58,9 +59,11 @@ build_design <- function(formula, cells, n_cells, na_action = "fail",
   data <- formula_data(names, cells, n_cells, arg, call)
   used <- usable_cells(data, n_cells, na_action, call)
   if (length(used) < n_cells) data <- data[used, , drop = FALSE]
+  # Random effects are none of the model matrix, but of the cells that are used.
+  fixed <- fixed_part(formula, call)
   frame <- rlang::try_fetch(
     stats::model.frame(
-      formula, data,
+      fixed, data,
       na.action = stats::na.pass, drop.unused.levels = TRUE
     ),
     error = function(cnd) {

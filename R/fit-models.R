@@ -32,6 +32,11 @@
 #'   * `"zipoisson"`, `"zinegbinomial"`: a count is zero with a probability of its
 #'     own (logit link), and else Poisson or negative binomial; see the section on
 #'     zero inflation.
+#'   * `"mixed-negbinomial"`: the negative binomial with random effects, in lme4's
+#'     language: `(1 | donor)`, `(dose | donor)`, `(dose || donor)`,
+#'     `(1 | donor/batch)`, and sums of them. Variances and theta maximise the
+#'     Laplace approximation of the likelihood together; see the section on mixed
+#'     models. z tests.
 #' @param reduction_method Of a `cell_data_set`: the reduced dimension whose
 #'   clusters, partitions and pseudotime are offered to the formula. Default
 #'   `"UMAP"`.
@@ -58,7 +63,8 @@
 #'   `NA` or `NaN`: `"fail"` (default) with an error that counts them, or
 #'   `"omit"` them with a message. Infinite values are always an error.
 #' @param maxit The most passes over the cells that a gene may take. Default
-#'   100; most need 4 to 8.
+#'   100; most need 4 to 8. In a mixed model, the most that one mode may take; one
+#'   search may take five times as many modes.
 #' @param memory_limit The most memory that the fit may take beside its input: a
 #'   number of bytes, or a text such as `"4GB"` (\eqn{10^9} bytes each) or `"4GiB"`
 #'   (\eqn{2^{30}}). An error where it cannot be kept. Default `NULL`: some 300 MB,
@@ -119,6 +125,16 @@
 #'     else `NA`}
 #' }
 #'
+#' @section Mixed models:
+#' The model is that of `lme4::glmer.nb(formula, nAGQ = 0, offset =
+#' log(Size_Factor))`: given the random effects' covariances and theta, fixed and
+#' random effects are at their joint mode, and covariances and theta maximise the
+#' Laplace approximation there. lme4 searches theta and the covariances in turn, and
+#' stops where little changes; here they end at the optimum together. Standard
+#' errors take covariances and theta as known, as in lme4. Where a variance is zero
+#' at the optimum, or a correlation one, `status_detail` says that the fit is
+#' singular. Models have methods of their own: see [variances()].
+#'
 #' @section Errors:
 #' All have the class `scoria_error`. Among them: `scoria_error_formula` (and
 #' `_terms`, `_missing` for NA, NaN and infinite values, `_levels`, which name the
@@ -163,9 +179,10 @@ fit_models <- function(cds, model_formula_str,
   threads <- resolve_threads(cores, arg = "cores")
   memory_limit <- parse_memory(memory_limit)
   zero_inflated <- family %in% zero_inflated_families()
+  mixed <- family == "mixed-negbinomial"
   formula <- parse_formula(
     model_formula_str,
-    env = caller_env(), bar = zero_inflated
+    env = caller_env(), bars = if (zero_inflated) "parts" else if (mixed) "random" else "none"
   )
   cds <- open_if_path(cds, assay, verbose, memory_limit)
   source <- as_source(
@@ -186,6 +203,8 @@ fit_models <- function(cds, model_formula_str,
   bar <- progress_bar("Fitting genes", nrow(model$counts), progress)
   columns <- if (zero_inflated) {
     fit_zero_inflated(counts, model, options, bar)
+  } else if (mixed) {
+    fit_mixed(counts, model, options, bar)
   } else {
     options$intercept <- attr(model$design$terms, "intercept") == 1L
     rust_fit_models(
@@ -232,6 +251,9 @@ prepare_model <- function(source, formula, family, mode, na_action,
     )
   }
   counts <- source$counts
+  random <- if (family == "mixed-negbinomial") {
+    random_effects(formula, cells, design$cells, ncol(counts), arg, call)
+  }
   omitted <- ncol(counts) - length(design$cells)
   if (omitted > 0) {
     counts <- select_counts(counts, cells = design$cells)
@@ -247,7 +269,7 @@ prepare_model <- function(source, formula, family, mode, na_action,
     counts = counts, design = design, zero = second, offset = offset,
     family = family,
     divide = if (mode == "divide") as.double(used), size_factors = mode,
-    origin = found$origin, formula = formula
+    origin = found$origin, formula = formula, random = random
   )
 }
 
@@ -282,14 +304,22 @@ assemble_fits <- function(genes, model, columns) {
   } else {
     new_models(genes$gene_id, model, columns)
   }
-  details <- if (zero_inflated) zero_inflated_details else status_details
+  details <- if (zero_inflated) {
+    zero_inflated_details(model, columns)
+  } else {
+    status_details(model, columns)
+  }
+  if (!is.null(model$random)) {
+    models <- with_random_effects(models, model$random, columns)
+    details <- with_singular(details, model$random, columns)
+  }
   failed <- columns$status != 0L
   own <- list(
     gene_id = genes$gene_id,
     model = models,
     model_summary = lapply(models, summary),
     status = ifelse(failed, "FAIL", "OK"),
-    status_detail = details(model, columns)
+    status_detail = details
   )
   kept <- rename_clashes(genes)
   kept[names(own)] <- own
@@ -320,7 +350,7 @@ fits_columns <- function() {
 families <- function() {
   c(
     "quasipoisson", "negbinomial", "poisson", "binomial", "gaussian",
-    zero_inflated_families()
+    zero_inflated_families(), "mixed-negbinomial"
   )
 }
 

@@ -293,7 +293,7 @@ cat_model_head <- function(model) {
     "<scoria_model> ", model$gene_id, ": ", shared$family, ", ",
     deparse1(shared$formula), "\n",
     "  ", shared$nobs, " cells, status ", model$status,
-    if (shared$family == "negbinomial" && model$status == "OK") {
+    if (grepl("negbinomial", shared$family) && model$status == "OK") {
       paste0(", theta ", format(signif(model$theta, 4)))
     },
     if (uses_t(model) && model$status == "OK") {

@@ -43,7 +43,11 @@ new_zero_inflated_models <- function(gene_ids, model, columns) {
     rlang::empty_env(),
     count = count, zero = zero, kept = kept, family = model$family,
     formula = zero_inflated_formula(model), size_factors = model$size_factors,
-    nobs = nrow(model$design$matrix)
+    nobs = nrow(model$design$matrix),
+    marks = new_marks(model, list(
+      count = model$design$matrix[, count$kept, drop = FALSE],
+      zero = model$zero$matrix[, zero$kept, drop = FALSE]
+    ))
   )
   genes <- length(gene_ids)
   rank <- length(kept)

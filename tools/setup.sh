@@ -14,7 +14,7 @@ bioc="S4Vectors SummarizedExperiment SingleCellExperiment"
 if [ "${1:-}" = test ]; then
   programs="$programs pandoc:pandoc qpdf:qpdf tidy:tidy checkbashisms:devscripts"
   bioc="$bioc DelayedArray DESeq2 glmGamPoi HDF5Array rhdf5"
-  cran="$cran testthat withr knitr rmarkdown roxygen2 pkgbuild lintr MASS pscl dplyr vdiffr"
+  cran="$cran testthat withr knitr rmarkdown roxygen2 pkgbuild lintr MASS lme4 pscl dplyr vdiffr"
 elif [ "${1:-}" != demo ]; then
   echo "usage: tools/setup.sh demo|test" >&2
   exit 2

@@ -36,7 +36,7 @@ fn rust_fit_models(
             let table = opened.with_divided(&pool, size_factors, fit)?;
             Ok((design, table))
         })?;
-        Ok(as_list(&design, &table))
+        Ok(glm_columns(&design, &table))
     })
 }
 
@@ -68,7 +68,8 @@ fn read_options(named: &Named) -> Result<Options> {
     Ok(Options { family, max_iterations: named.whole("max_iterations")? })
 }
 
-fn as_list(design: &Design, table: &GlmTable) -> List {
+/// The columns of a table, and which of the design's have a coefficient.
+pub fn glm_columns(design: &Design, table: &GlmTable) -> List {
     let from_one = |indices: &[usize]| indices.iter().map(|&j| j as i32 + 1).collect::<Vec<_>>();
     list!(
         kept = from_one(design.kept()),

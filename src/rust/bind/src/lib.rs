@@ -7,6 +7,7 @@ mod counts;
 mod column;
 mod fit_models;
 mod zero_inflated;
+mod fit_mixed;
 mod fit_screen;
 mod h5ad_result;
 mod dispersions;
@@ -23,6 +24,7 @@ extendr_module! {
     mod scoria;
     use fit_models;
     use zero_inflated;
+    use fit_mixed;
     use fit_screen;
     use h5ad_result;
     use dispersions;

@@ -2,6 +2,7 @@
 
 pub mod glm;
 pub mod zero_inflated;
+pub mod mixed;
 pub mod dispersion;
 pub mod screen;
 pub mod rank;

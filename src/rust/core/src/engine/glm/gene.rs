@@ -215,13 +215,15 @@ impl GeneFit {
 pub(crate) struct Job<'a> {
     pub(crate) counts: GeneCounts<'a>,
     pub(crate) design: &'a Design,
-    pub(super) max_iterations: usize,
+    /// The cells of the whole design that this one has; none where it has all.
+    pub(crate) cells: Option<&'a [u32]>,
+    pub(crate) max_iterations: usize,
     /// Residual degrees of freedom of the whole gene.
     pub(super) freedom: f64,
     mean: f64,
     /// The counts at the nodes of a collapsed design.
     masses: Option<Vec<f64>>,
-    pub(super) monitor: &'a Monitor,
+    pub(crate) monitor: &'a Monitor,
 }
 
 impl<'a> Job<'a> {
@@ -234,16 +236,21 @@ impl<'a> Job<'a> {
         let freedom = design.cells() as f64 - design.rank() as f64;
         let mean = counts.total() / design.cells() as f64;
         let masses = design.collapsed().map(|collapsed| collapsed.masses(counts));
-        Self { counts, design, max_iterations, freedom, mean, masses, monitor }
+        Self { counts, design, cells: None, max_iterations, freedom, mean, masses, monitor }
     }
 
-    /// The same gene in fewer cells, with the degrees of freedom of all.
-    pub(super) fn of_remainder<'b>(&self, counts: GeneCounts<'b>, design: &'b Design) -> Job<'b>
+    /// The same gene in these of its cells, with the degrees of freedom of all.
+    pub(super) fn of_remainder<'b>(
+        &self,
+        counts: GeneCounts<'b>,
+        design: &'b Design,
+        cells: &'b [u32],
+    ) -> Job<'b>
     where
         'a: 'b,
     {
         let job = Job::new(counts, design, self.max_iterations, self.monitor);
-        Job { freedom: self.freedom, ..job }
+        Job { freedom: self.freedom, cells: Some(cells), ..job }
     }
 
     /// Fits the gene, in the limit where there is no optimum.

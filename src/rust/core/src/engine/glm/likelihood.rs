@@ -80,7 +80,7 @@ pub fn shape_derivatives(sums: &Sums, alpha: f64, histogram: &CountHistogram) ->
     derivatives(&histogram.rising(alpha), sums)
 }
 
-fn derivatives(rising: &RisingSums, sums: &Sums) -> (f64, f64) {
+pub fn derivatives(rising: &RisingSums, sums: &Sums) -> (f64, f64) {
     let slope = rising.first + sums.excess - sums.count_saturation;
     (slope, rising.second - sums.excess - sums.bend)
 }

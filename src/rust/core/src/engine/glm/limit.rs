@@ -28,7 +28,7 @@ pub(super) fn in_the_limit(
             return Ok(rest.report(job, None));
         };
         let counts = GeneCounts { cells: &rest.counts.0, counts: &rest.counts.1 };
-        match climb(&job.of_remainder(counts, design), workspace) {
+        match climb(&job.of_remainder(counts, design, &rest.cells), workspace) {
             Ok(mut fit) => {
                 fit.iterations += passes;
                 return Ok(rest.report(job, Some(fit)));

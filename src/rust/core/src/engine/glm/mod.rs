@@ -44,7 +44,10 @@ pub(crate) use pass::Curvature;
 // What models of two parts are made of.
 pub(crate) use separation::{Limit, all_down, can_leave, estimable, estimates_towards};
 pub(crate) use separation::{of_unsupported_columns, suggested, two_sided};
-pub(crate) use solve::{eigen, inner};
+// What mixed models are made of.
+pub(crate) use likelihood::derivatives;
+pub(crate) use pass::{Desk, Sums};
+pub(crate) use solve::{eigen, inner, inverse, solve};
 
 use crate::design::Design;
 use crate::result::GlmTable;

@@ -142,19 +142,19 @@ impl Default for Workspace {
 }
 
 /// What is kept of one block.
-pub(super) struct Desk {
+pub(crate) struct Desk {
     /// All zero between blocks.
     counts: [f64; BLOCK],
     multiplicity: [f64; BLOCK],
-    predictor: [f64; BLOCK],
-    residual: [f64; BLOCK],
-    weight: [f64; BLOCK],
-    observed: [f64; BLOCK],
-    cross: [f64; BLOCK],
+    pub(crate) predictor: [f64; BLOCK],
+    pub(crate) residual: [f64; BLOCK],
+    pub(crate) weight: [f64; BLOCK],
+    pub(crate) observed: [f64; BLOCK],
+    pub(crate) cross: [f64; BLOCK],
 }
 
 impl Desk {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let empty = [0.0; BLOCK];
         Self {
             counts: empty,
@@ -170,7 +170,7 @@ impl Desk {
     /// Lays out the counts of a block, of which `next` is the first; gives back where
     /// it was, and moves it on.
     #[inline(always)]
-    pub(super) fn lay(&mut self, counts: GeneCounts<'_>, block: usize, next: &mut usize) -> usize {
+    pub(crate) fn lay(&mut self, counts: GeneCounts<'_>, block: usize, next: &mut usize) -> usize {
         let from = *next;
         let most = counts.cells.len().min(from + BLOCK);
         let end = (block + 1) * BLOCK;
@@ -184,7 +184,7 @@ impl Desk {
 
     /// Takes these cells' counts away.
     #[inline(always)]
-    pub(super) fn clear(&mut self, cells: &[u32]) {
+    pub(crate) fn clear(&mut self, cells: &[u32]) {
         if cells.len() > BLOCK / 8 {
             self.counts.fill(0.0);
         } else {
@@ -202,6 +202,12 @@ impl Desk {
     ) {
         let (offset, columns) = blocks.block(block);
         predictors::<V>(offset, columns, coefficients, &mut self.predictor);
+    }
+
+    /// Residuals and weights, expected and observed, of a block's cells.
+    #[inline(always)]
+    pub(crate) fn weigh<C: Cells, V: Vector>(&mut self, cells: C, sums: &mut Sums) {
+        weigh::<C, V, true, false>(cells, self, sums);
     }
 
     /// Counts and linear predictors of eight cells.
