@@ -76,7 +76,8 @@ pub fn descend<S: Smooth>(
                 None => return Ok(path.end(End::NotConverged, f64::NAN)),
             },
         };
-        if measured && gain <= CONVERGED {
+        let hidden = ROUNDING * function.value(&path.point).abs();
+        if measured && gain <= CONVERGED.max(hidden) {
             // The last step costs little, and leaves nothing.
             path.walk(function, step)?;
             return Ok(path.end(End::Converged, gain));
