@@ -12,13 +12,13 @@ rust_sketch <- function(design) .Call(wrap__rust_sketch, design)
 #' @noRd
 rust_summarise <- function(counts, threads) .Call(wrap__rust_summarise, counts, threads)
 
+#' @noRd
+rust_fit_zero_inflated <- function(counts, count, zero, options, progress) .Call(wrap__rust_fit_zero_inflated, counts, count, zero, options, progress)
+
 #' `terms`: a list with the cells' `level` (counted from one), the number of `levels` and
 #' the `columns` of each random-effects term.
 #' @noRd
 rust_fit_mixed <- function(counts, design, offset, terms, options, progress) .Call(wrap__rust_fit_mixed, counts, design, offset, terms, options, progress)
-
-#' @noRd
-rust_fit_zero_inflated <- function(counts, count, zero, options, progress) .Call(wrap__rust_fit_zero_inflated, counts, count, zero, options, progress)
 
 #' @noRd
 rust_fit_screen <- function(counts, screen, options, progress) .Call(wrap__rust_fit_screen, counts, screen, options, progress)
