@@ -13,7 +13,8 @@
 #'
 #' @return A tibble: the columns of `model_tbl`, and
 #' \describe{
-#'   \item{term}{column of the model matrix}
+#'   \item{term}{column of the model matrix; `Log(theta)` in the family
+#'     zinegbinomial}
 #'   \item{estimate}{coefficient, on the scale of the link: natural logarithm,
 #'     logit in the family binomial; `NA` for an aliased term; `Inf`, `-Inf` or
 #'     `NA` where there is no finite optimum}

@@ -348,10 +348,11 @@ fits_columns <- function() {
 }
 
 families <- function() {
-  c(
-    "quasipoisson", "negbinomial", "poisson", "binomial", "gaussian",
-    zero_inflated_families(), "mixed-negbinomial"
-  )
+  c(glm_families(), zero_inflated_families(), "mixed-negbinomial")
+}
+
+glm_families <- function() {
+  c("quasipoisson", "negbinomial", "poisson", "binomial", "gaussian")
 }
 
 size_factor_modes <- function() c("offset", "covariate", "divide", "none")

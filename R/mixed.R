@@ -65,7 +65,7 @@ random_effects <- function(formula, cells, used, n_cells, arg = "cds",
       call = call
     )
   }
-  data <- formula_data(formula, cells, n_cells, arg, call)[used, , drop = FALSE]
+  data <- formula_data(all.vars(formula), cells, n_cells, arg, call)[used, , drop = FALSE]
   data <- droplevels(data)
   env <- environment(formula)
   bars <- unlist(lapply(bars, expand_double), recursive = FALSE)

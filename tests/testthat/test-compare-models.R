@@ -303,54 +303,36 @@ test_that("tables that were stored are compared", {
 
 # Other classes of models ------------------------------------------------------------
 
-mock <- function(class, parts, df, log_likelihood, random = list()) {
-  shared <- rlang::env(
-    nobs = 50L, family = class, formula = ~mock,
-    marks = new_marks(list(size_factors = "offset", offset = 1:50), parts, random)
-  )
-  model <- structure(
-    list(gene_id = "a", status = "OK", df = df, value = log_likelihood, shared = shared),
-    class = c(class, "scoria_model")
-  )
-  tibble::tibble(
-    gene_id = "a", model = list(model), status = "OK", status_detail = NA_character_
-  )
-}
-
-columns <- function(...) {
-  all <- cbind(one = 1, x = cells$share, z = cells$dose)[1:50, ]
-  all[, c(...), drop = FALSE]
-}
-
-local_mock_likelihood <- function(class, envir = parent.frame()) {
-  local_method(paste0("logLik.", class), function(object, ...) {
-    structure(object$value, df = object$df, nobs = 50L, class = "logLik")
-  }, envir)
-}
-
 test_that("zero parts must be nested too", {
-  local_mock_likelihood("scoria_zero_inflated")
-  of <- function(count, zero, df, value) {
-    parts <- list(count = do.call(columns, as.list(count)), zero = do.call(columns, as.list(zero)))
-    mock("scoria_zero_inflated", parts, df, value)
-  }
-  full <- of(c("one", "x"), c("one", "x"), 4L, -90)
-  table <- compare_models(full, of("one", "one", 2L, -95))
-  expect_identical(table$df, 2L)
-  expect_equal(table$p_value, pchisq(10, 2, lower.tail = FALSE))
-  refused(full, of("one", c("one", "z"), 3L, -95))
-  refused(of("one", c("one", "x"), 3L, -90), of(c("one", "x"), "one", 3L, -95))
+  inflated <- function(formula) fit(formula, "zipoisson")
+  full <- inflated(~ share | share)
+  reduced <- inflated(~ 1 | 1)
+  table <- compare_models(full, reduced)
+  gain <- logLik(full$model$steady) - logLik(reduced$model$steady)
+  expect_identical(table$df[2], 2L)
+  expect_equal(table$statistic[2], 2 * as.numeric(gain))
+  expect_equal(table$p_value[2], pchisq(2 * as.numeric(gain), 2, lower.tail = FALSE))
+  refused(full, inflated(~ 1 | dose))
+  refused(inflated(~ 1 | share), inflated(~ share | 1))
 })
 
 test_that("random effects must be nested too", {
-  local_mock_likelihood("scoria_mixed")
-  of <- function(fixed, random, df, value) {
-    mock("scoria_mixed", list(count = do.call(columns, as.list(fixed))), df, value, random)
+  grouped <- cells
+  grouped$donor <- rep_len(letters[1:7], 300)
+  grouped$plate <- rep_len(LETTERS[1:5], 300)
+  mixed <- function(formula) {
+    fit(formula, "mixed-negbinomial", y = counts[1:2, ], data = grouped)
   }
-  full <- of(c("one", "x"), list(donor = "(Intercept)", plate = "(Intercept)"), 5L, -90)
-  table <- compare_models(full, of("one", list(donor = "(Intercept)"), 3L, -93))
-  expect_identical(table$df, 2L)
-  refused(full, of("one", list(well = "(Intercept)"), 3L, -93))
-  refused(full, of("one", list(donor = c("(Intercept)", "x")), 5L, -93))
-  refused(of("one", list(donor = "(Intercept)"), 3L, -93), full)
+  full <- mixed("~ share + (1 | donor) + (1 | plate)")
+  reduced <- mixed("~ 1 + (1 | donor)")
+  table <- compare_models(full, reduced)
+  gain <- logLik(full$model$steady) - logLik(reduced$model$steady)
+  expect_identical(table$df[2], 2L)
+  expect_equal(table$statistic[2], 2 * as.numeric(gain))
+  refused(full, mixed("~ 1 + (dose | donor)"))
+  refused(reduced, full)
+  correlated <- mixed("~ share + (dose | donor)")
+  apart <- mixed("~ 1 + (dose || donor)")
+  expect_identical(compare_models(correlated, apart)$df[2], 2L)
+  refused(mixed("~ share + (dose || donor)"), mixed("~ 1 + (dose | donor)"))
 })

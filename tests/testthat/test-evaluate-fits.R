@@ -152,43 +152,21 @@ test_that("what is no table of models is refused", {
 
 # Other classes of models ------------------------------------------------------------
 
-# Models of two classes that answer the same generic functions.
-mock_table <- function(class) {
-  shared <- rlang::env(nobs = 100L, family = "mock", intercept = TRUE)
-  model <- structure(
-    list(gene_id = "a", status = "OK", shared = shared), class = c(class, "scoria_model")
-  )
-  failed <- replace(model, "status", "FAIL")
-  class(failed) <- class(model)
-  tibble::tibble(
-    gene_id = c("a", "b"), model = list(model, failed), status = c("OK", "FAIL"),
-    status_detail = c(NA, "not converged")
-  )
-}
-
-local_mock_methods <- function(class, envir = parent.frame()) {
-  methods <- list(
-    logLik = function(object, ...) {
-      structure(-120.5, df = 6L, nobs = 100L, class = "logLik")
-    },
-    deviance = function(object, ...) NA_real_,
-    df.residual = function(object, ...) 94L
-  )
-  for (name in names(methods)) {
-    local_method(paste0(name, ".", class), methods[[name]], envir)
-  }
-}
-
 test_that("models of zero inflation and mixed models are evaluated by their methods", {
-  for (class in c("scoria_zero_inflated", "scoria_mixed")) {
-    local_mock_methods(class)
-    table <- evaluate_fits(mock_table(class))
-    expect_identical(table$null_deviance, c(NA_real_, NA_real_))
-    expect_equal(as.double(table$df_null), c(if (class == "scoria_mixed") NA_real_ else 98, NA))
-    expect_identical(table$logLik, c(-120.5, NA))
-    expect_equal(table$AIC, c(253, NA))
-    expect_equal(table$BIC, c(241 + 6 * log(100), NA))
-    expect_identical(table$df_residual, c(94L, NA))
-    expect_identical(table$status_detail, c(NA, "not converged"))
+  inflated <- fit("zinegbinomial", ~ group | share)
+  mixed <- fit("mixed-negbinomial", "~ share + (1 | group)")
+  for (fits in list(inflated, mixed)) {
+    table <- evaluate_fits(fits)
+    model <- fits$model$usual
+    here <- table[table$gene_id == "usual", ]
+    expect_identical(here$null_deviance, NA_real_)
+    expect_identical(here$logLik, as.numeric(logLik(model)))
+    expect_identical(here$AIC, AIC(model))
+    expect_equal(here$BIC, -2 * here$logLik + log(300) * attr(logLik(model), "df"))
+    expect_equal(here$deviance, deviance(model))
+    expect_equal(here$df_residual, df.residual(model))
+    expect_true(all(is.na(table[table$gene_id == "none", measures])))
   }
+  expect_equal(unique(evaluate_fits(inflated)$df_null[1]), 298)
+  expect_true(all(is.na(evaluate_fits(mixed)$df_null)))
 })

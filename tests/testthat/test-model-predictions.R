@@ -22,7 +22,7 @@ refused <- function(...) {
 }
 
 test_that("predictions are those of each model", {
-  for (family in families()) for (type in c("link", "response")) {
+  for (family in glm_families()) for (type in c("link", "response")) {
     fits <- fit(family = family)
     predicted <- model_predictions(fits, new, type)
     expect_type(predicted, "double")
@@ -142,23 +142,16 @@ test_that("what is wrong for all genes is an error", {
 })
 
 test_that("models of zero inflation and mixed models predict by their methods", {
-  predict_mock <- function(object, newdata, type, ...) {
-    object$level * newdata$share * nchar(type)
+  inflated <- fit(~ group | share, "zinegbinomial")
+  for (type in c("response", "count", "zero", "link")) {
+    predicted <- model_predictions(inflated, new, type)
+    expect_identical(dimnames(predicted), list(rownames(counts), rownames(new)))
+    each <- predict(inflated$model$gene1, new, type = type)
+    expect_equal(predicted["gene1", ], each, ignore_attr = TRUE)
+    expect_true(all(is.na(predicted["gene3", ])))
   }
-  for (class in c("scoria_zero_inflated", "scoria_mixed")) {
-    local_method(paste0("predict.", class), predict_mock)
-    model <- function(level, status = "OK") {
-      structure(
-        list(level = level, status = status, shared = globalenv()),
-        class = c(class, "scoria_model")
-      )
-    }
-    table <- tibble::tibble(
-      gene_id = c("a", "b"), model = list(model(2), model(3, "FAIL")),
-      status = c("OK", "FAIL"), status_detail = NA_character_
-    )
-    predicted <- model_predictions(table, new, "zero")
-    expect_equal(unname(predicted[1, ]), 8 * new$share)
-    expect_true(all(is.na(predicted[2, ])))
-  }
+  mixed <- fit("~ share + (1 | group)", "mixed-negbinomial")
+  predicted <- model_predictions(mixed, new)
+  expect_equal(predicted["gene1", ], predict(mixed$model$gene1, new, type = "response"))
+  expect_true(all(is.na(predicted["gene3", ])))
 })

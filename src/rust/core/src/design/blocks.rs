@@ -54,7 +54,7 @@ impl Blocks {
     }
 
     /// Number of blocks.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.cells.div_ceil(BLOCK)
     }
 

@@ -187,7 +187,7 @@ impl Kernel for Masses<'_> {
         for (power, coefficients) in powers.iter_mut().zip(&lagrange.powers) {
             *power = V::load(coefficients, 0);
         }
-        let length = blocks.len() * super::BLOCK;
+        let length = blocks.count() * super::BLOCK;
         let (mut totals, mut sums) = (vec![0.0; length], vec![0.0; length]);
         let parts = self.counts.cells.chunks(ADDITIONS).zip(self.counts.counts.chunks(ADDITIONS));
         for (cells, counts) in parts {

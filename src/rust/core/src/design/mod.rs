@@ -35,7 +35,7 @@ pub struct Design {
     /// None where there are few cells.
     thinned: Option<Thinned>,
     /// None where rows are not few.
-    collapsed: Option<Collapsed>,
+    collapsed: Option<Box<Collapsed>>,
     null: Option<Box<NullDesign>>,
 }
 
@@ -76,7 +76,7 @@ impl Design {
         if q.is_empty() {
             return Err(Error::EmptyDesign);
         }
-        let collapsed = Collapsed::of(columns, &q, offset);
+        let collapsed = Collapsed::of(columns, &q, offset).map(Box::new);
         let n = cells as f64;
         let constant = q.iter().map(|column| column.iter().sum::<f64>() / n).collect();
         let mean = offset.iter().map(|o| o.exp()).sum::<f64>() / n;
@@ -129,7 +129,7 @@ impl Design {
 
     fn own_bytes(&self) -> usize {
         let thinned = self.thinned.as_ref().map_or(0, Thinned::bytes);
-        let collapsed = self.collapsed.as_ref().map_or(0, Collapsed::bytes);
+        let collapsed = self.collapsed.as_deref().map_or(0, Collapsed::bytes);
         self.blocks.bytes() + thinned + collapsed
     }
 
@@ -167,7 +167,7 @@ impl Design {
 
     /// Nodes that stand for the cells; none where rows are not few.
     pub fn collapsed(&self) -> Option<&Collapsed> {
-        self.collapsed.as_ref()
+        self.collapsed.as_deref()
     }
 
     /// The constant function in the basis: Q'1 / n.

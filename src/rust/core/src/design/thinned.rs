@@ -62,7 +62,7 @@ impl Thinned {
     /// A gene's counts in these cells, of those in the cells that they were taken of.
     pub fn counts(&self, counts: GeneCounts<'_>) -> (Vec<u32>, Vec<f64>) {
         let all = counts.cells.iter().zip(counts.counts);
-        let kept = all.filter(|(cell, _)| **cell as usize % STRIDE == 0);
+        let kept = all.filter(|(cell, _)| (**cell as usize).is_multiple_of(STRIDE));
         kept.map(|(&cell, &count)| (cell / STRIDE as u32, count)).unzip()
     }
 }

@@ -95,7 +95,7 @@ impl Kernel for Turn<'_> {
         let mut desk = Desk::new();
         let mut room = Room { moving: [0.0; BLOCK], cross: [0.0; BLOCK], observed: [0.0; BLOCK] };
         let mut next = 0;
-        for block in 0..self.blocks.len() {
+        for block in 0..self.blocks.count() {
             let (_, columns) = self.blocks.block(block);
             let from = desk.lay(self.counts, block, &mut next);
             desk.predict::<V>(self.blocks, block, self.coefficients);

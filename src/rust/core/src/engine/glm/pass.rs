@@ -78,9 +78,9 @@ pub struct Pass<'a, C> {
 
 impl<C: Cells> Pass<'_, C> {
     pub fn sums(self, workspace: &mut Workspace) -> Sums {
-        let sections = self.blocks.len().div_ceil(SECTION);
+        let sections = self.blocks.count().div_ceil(SECTION);
         let section = |k: usize, desk: &mut Desk| {
-            let blocks = k * SECTION..self.blocks.len().min((k + 1) * SECTION);
+            let blocks = k * SECTION..self.blocks.count().min((k + 1) * SECTION);
             run(Section { pass: self, first: blocks.start, end: blocks.end, desk })
         };
         let mut total = Sums::default();

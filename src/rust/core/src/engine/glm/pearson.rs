@@ -30,7 +30,7 @@ impl Kernel for OfCells<'_> {
     fn run<V: Vector>(self) -> f64 {
         let mut desk = Desk::new();
         let (mut sum, mut next) = (0.0, 0);
-        for block in 0..self.blocks.len() {
+        for block in 0..self.blocks.count() {
             let from = desk.lay(self.counts, block, &mut next);
             desk.predict::<V>(self.blocks, block, self.coefficients);
             let mut part = V::zero();

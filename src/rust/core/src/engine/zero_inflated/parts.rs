@@ -85,7 +85,7 @@ pub struct Part<'a> {
 
 enum Held<'a> {
     Whole(&'a Design),
-    Rest(Design),
+    Rest(Box<Design>),
     Nothing(Blocks),
 }
 
@@ -171,7 +171,7 @@ impl<'a> Part<'a> {
             .iter()
             .map(|column| self.in_whole(column, self.directions[0].len()))
             .collect();
-        Ok(Self { held: Held::Rest(design), directions })
+        Ok(Self { held: Held::Rest(Box::new(design)), directions })
     }
 }
 
