@@ -11,6 +11,10 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 export LANG := $(or $(LANG),C.UTF-8)
 export R_LIBS := $(SCORIA_LIBRARY)$(if $(R_LIBS),:$(R_LIBS))
 
+# R's own lock outlives an install that is killed, and stops every later one. This one
+# ends with its process; under it, what is left of R's is nobody's.
+ALONE = flock "$(SCORIA_LIBRARY)"
+
 # What `make bench-screen` times, in this order.
 PART ?= pairs groups all-pairs memory crispyx fit-models power
 
@@ -31,7 +35,8 @@ setup: ## Install what is missing to test and check the package.
 
 install: setup-demo ## Build the package and install it into its own library.
 	@mkdir -p "$(SCORIA_LIBRARY)"
-	R CMD INSTALL --library="$(SCORIA_LIBRARY)" .
+	@$(ALONE) rm -rf "$(SCORIA_LIBRARY)/00LOCK-$(notdir $(CURDIR))"
+	$(ALONE) R CMD INSTALL --library="$(SCORIA_LIBRARY)" .
 
 demo: install ## Take a screen from counts to discoveries and a page of plots; or fit DATA= with FORMULA= FAMILY= CORES= GENES=
 	@Rscript tools/demo$(if $(DATA),,-screen).R

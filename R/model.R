@@ -54,9 +54,7 @@ new_models <- function(gene_ids, model, columns) {
   rank <- length(columns$kept)
   # What the engine does not know is NaN, and NA in R.
   numeric <- vapply(columns, is.double, NA)
-  columns[numeric] <- lapply(columns[numeric], function(x) {
-    replace(x, is.nan(x), NA_real_)
-  })
+  columns[numeric] <- lapply(columns[numeric], nan_to_na)
   failed <- columns$status != 0L
   reached <- function(x) replace(x, failed, NA_real_)
   working <- matrix(NA_real_, length(term), genes)
@@ -144,22 +142,28 @@ coef.scoria_model <- function(object, complete = TRUE, ...) {
 #' @importFrom stats vcov
 #' @export
 vcov.scoria_model <- function(object, complete = TRUE, ...) {
-  shared <- object$shared
-  term <- shared$term
-  kept <- shared$kept
+  term <- object$shared$term
+  kept <- object$shared$kept
+  covariance <- full_covariance(object)
+  dimnames(covariance) <- list(term, term)
+  if (complete) covariance else covariance[kept, kept, drop = FALSE]
+}
+
+# Of all coefficients, from the packed triangle of those that are kept: `NA` where a
+# coefficient has no finite estimate.
+full_covariance <- function(model) {
+  kept <- model$shared$kept
   rank <- length(kept)
   filled <- matrix(NA_real_, rank, rank)
-  filled[upper.tri(filled, diag = TRUE)] <- object$covariance
+  filled[upper.tri(filled, diag = TRUE)] <- model$covariance
   filled[lower.tri(filled)] <- t(filled)[lower.tri(filled)]
-  apart <- !is.finite(object$coefficients[kept])
+  apart <- !is.finite(model$coefficients[kept])
   filled[apart, ] <- NA_real_
   filled[, apart] <- NA_real_
-  covariance <- matrix(
-    NA_real_, length(term), length(term),
-    dimnames = list(term, term)
-  )
+  terms <- length(model$coefficients)
+  covariance <- matrix(NA_real_, terms, terms)
   covariance[kept, kept] <- filled
-  if (complete) covariance else covariance[kept, kept, drop = FALSE]
+  covariance
 }
 
 #' @rdname scoria_model

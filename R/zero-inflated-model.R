@@ -70,16 +70,7 @@ vcov.scoria_zero_inflated <- function(object, model = c("full", "count", "zero")
                                       complete = TRUE, ...) {
   model <- rlang::arg_match(model)
   kept <- object$shared$kept
-  rank <- length(kept)
-  filled <- matrix(NA_real_, rank, rank)
-  filled[upper.tri(filled, diag = TRUE)] <- object$covariance
-  filled[lower.tri(filled)] <- t(filled)[lower.tri(filled)]
-  apart <- !is.finite(object$coefficients[kept])
-  filled[apart, ] <- NA_real_
-  filled[, apart] <- NA_real_
-  terms <- length(object$coefficients)
-  covariance <- matrix(NA_real_, terms, terms)
-  covariance[kept, kept] <- filled
+  covariance <- full_covariance(object)
   wanted <- part_positions(object, model)
   covariance <- covariance[wanted, wanted, drop = FALSE]
   names <- part_names(object, model)
@@ -262,19 +253,9 @@ print.scoria_zero_inflated_summary <- function(x, ...) {
 #' @rdname scoria_zero_inflated
 #' @export
 tidy.scoria_zero_inflated <- function(x, conf.int = FALSE, conf.level = 0.95, ...) {
-  rows <- model_coefficients(x)
   positions <- zero_inflated_positions(x)
-  tidied <- tibble::tibble(
-    component = rep(names(positions), lengths(positions)),
-    term = rows$term, estimate = rows$estimate, std.error = rows$std_err,
-    statistic = rows$test_val, p.value = rows$p_value
-  )
-  if (conf.int) {
-    interval <- unname(stats::confint(x, level = conf.level))
-    tidied$conf.low <- interval[, 1]
-    tidied$conf.high <- interval[, 2]
-  }
-  tidied
+  component <- rep(names(positions), lengths(positions))
+  tibble::add_column(NextMethod(), component = component, .before = 1)
 }
 
 #' @rdname scoria_zero_inflated

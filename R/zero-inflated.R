@@ -53,9 +53,7 @@ new_zero_inflated_models <- function(gene_ids, model, columns) {
   rank <- length(kept)
   # What the engine does not know is NaN, and NA in R.
   numeric <- vapply(columns, is.double, NA)
-  columns[numeric] <- lapply(columns[numeric], function(x) {
-    replace(x, is.nan(x), NA_real_)
-  })
+  columns[numeric] <- lapply(columns[numeric], nan_to_na)
   failed <- columns$status != 0L
   working <- estimates <- matrix(NA_real_, terms, genes)
   working[kept, ] <- columns$coefficients
