@@ -27,7 +27,7 @@ fn rust_estimate_dispersions(
         let monitor = Monitor::new();
         let columns = design.data();
         let table = listen(Some(&progress), &monitor, || {
-            let design = Design::new(columns, offset)?;
+            let design = pool.install(|| Design::new(columns, offset))?;
             opened.with(&pool, |source| estimate_dispersions(source, &design, limit, &monitor))
         })?;
         Ok(as_list(&table))

@@ -35,8 +35,8 @@ fn rust_fit_mixed(
         let monitor = Monitor::new();
         let columns = design.data();
         let (design, table) = listen(Some(&progress), &monitor, || {
-            let design = Design::new(columns, offset)?;
-            let effects = Effects::new(&terms, design.cells())?;
+            let design = pool.install(|| Design::new(columns, offset))?;
+            let effects = pool.install(|| Effects::new(&terms, design.cells()))?;
             let fit = |source: &dyn Source| {
                 fit_mixed_genes(source, &design, &effects, &options, limit, &monitor)
             };

@@ -31,7 +31,7 @@ fn rust_fit_models(
         let intercept = named.flag("intercept")?;
         let columns = design.data();
         let (design, table) = listen(Some(&progress), &monitor, || {
-            let design = Design::new(columns, offset)?.with_null(intercept)?;
+            let design = pool.install(|| Design::new(columns, offset)?.with_null(intercept))?;
             let fit = |source: &dyn Source| fit_genes(source, &design, &options, limit, &monitor);
             let table = opened.with_divided(&pool, size_factors, fit)?;
             Ok((design, table))

@@ -31,8 +31,8 @@ fn rust_fit_zero_inflated(
         let monitor = Monitor::new();
         let columns = (count.data(), zero.data());
         let (count, zero, table) = listen(Some(&progress), &monitor, || {
-            let count = Design::new(columns.0, offsets.0)?;
-            let zero = Design::new(columns.1, offsets.1)?;
+            let count = pool.install(|| Design::new(columns.0, offsets.0))?;
+            let zero = pool.install(|| Design::new(columns.1, offsets.1))?;
             let fit = |source: &dyn Source| {
                 fit_zero_inflated_genes(source, &count, &zero, &options, limit, &monitor)
             };

@@ -1,11 +1,13 @@
 //! What a pass over the cells must cost at least: for each cell one exponential,
 //! one division and 25 multiply-adds (five for the linear predictor, five for
 //! the score, fifteen for the information of five columns), on cells that stay
-//! in the first cache. Prints nanoseconds per cell; and those of the exponential
-//! and the division alone.
+//! in the first cache. Prints nanoseconds per cell; those of the exponential
+//! and the division alone; and those of the engine's passes of the negative binomial,
+//! which has a logarithm too, over five columns, and what share of them the floor is.
 
-use scoria_core::design::BLOCK;
-use scoria_core::simd::{Kernel, LANES, Level, Vector, exp, fma, run};
+use scoria_core::design::{BLOCK, Blocks, Design};
+use scoria_core::engine::glm::{Curvature, NegativeBinomial, Pass, Response, Workspace};
+use scoria_core::simd::{Kernel, LANES, Level, Scalar, Vector, exp, fma, run};
 use std::hint::black_box;
 use std::time::Instant;
 
@@ -17,19 +19,64 @@ fn main() {
     let columns: [[f64; BLOCK]; COLUMNS] =
         std::array::from_fn(|j| std::array::from_fn(|i| ((i * (j + 3)) % 17) as f64 / 17.0 - 0.5));
     let columns = black_box(&columns);
-    println!("{:.3} ns per cell and pass ({:?})", nanoseconds(Floor { columns }), Level::detect());
+    let floor = nanoseconds(Floor { columns });
+    println!("{floor:.3} ns per cell and pass ({:?})", Level::detect());
     println!("{:.3} ns of it exponential and division", nanoseconds(Division { etas: columns }));
+    for cells in [4_096, 207_360] {
+        let design = design(cells);
+        let rough = design.rough().expect("there are many cells");
+        engine("double", design.blocks(), floor);
+        engine("single", rough.blocks(), floor);
+    }
+}
+
+/// A constant and four covariates.
+fn design(cells: usize) -> Design {
+    let columns: Vec<f64> = (0..COLUMNS * cells)
+        .map(|i| if i < cells { 1.0 } else { (i as f64 * 0.754_877_7).fract() })
+        .collect();
+    let offset: Vec<f64> = (0..cells).map(|i| (i as f64 * 0.569_840_3).fract()).collect();
+    Design::new(&columns, &offset).expect("columns are independent")
+}
+
+/// Passes that the engine takes: with expected information, with observed, and with both.
+fn engine<T: Scalar>(precision: &str, blocks: &Blocks<T>, floor: f64) {
+    let counts: Vec<f32> = (0..blocks.count() * BLOCK).map(|i| ((i * i) % 3) as f32).collect();
+    for curvature in [Curvature::Expected, Curvature::Observed, Curvature::Both] {
+        let pass = Pass {
+            blocks,
+            cells: NegativeBinomial { alpha: 0.5 },
+            response: Response::Dense(&counts),
+            coefficients: &[0.1, 0.2, -0.1, 0.05, 0.3],
+            curvature,
+        };
+        let passes = (1 << 22) / blocks.cells();
+        let fastest = fastest(|| {
+            (0..passes).for_each(|_| drop(black_box(black_box(pass).sums(&Workspace::new()))));
+        });
+        let taken = fastest * 1e9 / (passes * blocks.cells()) as f64;
+        println!(
+            "{taken:.3} ns of the engine's, {precision} precision, {curvature:?}, {} cells: {:.0} %",
+            blocks.cells(),
+            100.0 * floor / taken
+        );
+    }
+}
+
+/// Seconds of some rounds' fastest.
+fn fastest(mut run: impl FnMut()) -> f64 {
+    (0..ROUNDS).fold(f64::INFINITY, |fastest, _| {
+        let start = Instant::now();
+        run();
+        fastest.min(start.elapsed().as_secs_f64())
+    })
 }
 
 /// Per cell and pass, the fastest of some rounds.
 fn nanoseconds<K: Kernel<Output = f64> + Copy>(kernel: K) -> f64 {
-    let fastest = (0..ROUNDS)
-        .map(|_| {
-            let start = Instant::now();
-            black_box(run(black_box(kernel)));
-            start.elapsed().as_secs_f64()
-        })
-        .fold(f64::INFINITY, f64::min);
+    let fastest = fastest(|| {
+        black_box(run(black_box(kernel)));
+    });
     fastest * 1e9 / (PASSES * BLOCK) as f64
 }
 

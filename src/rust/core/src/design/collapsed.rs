@@ -11,7 +11,7 @@
 //! the width of a piece) (Trefethen 2013, Approximation Theory and Approximation Practice,
 //! theorem 8.2), which is 2e-15.
 
-use super::Blocks;
+use super::{BLOCK, Blocks};
 use crate::simd::{Kernel, LANES, Vector, run};
 use crate::source::GeneCounts;
 use std::collections::HashMap;
@@ -37,6 +37,8 @@ pub struct Collapsed {
     slots: Vec<u32>,
     places: Vec<f64>,
     lagrange: Lagrange,
+    /// Whether no cell differs from another.
+    alike: bool,
 }
 
 impl Collapsed {
@@ -91,6 +93,7 @@ impl Collapsed {
             slots,
             places,
             lagrange,
+            alike: first.len() == 1 && low == high,
         };
         let every: Vec<u32> = (0..cells as u32).collect();
         let once = vec![1.0; cells];
@@ -113,6 +116,13 @@ impl Collapsed {
 
     /// A gene's counts at the nodes.
     pub fn masses(&self, counts: GeneCounts<'_>) -> Vec<f64> {
+        if self.alike {
+            let total = counts.total();
+            let mut masses = vec![0.0; self.blocks.count() * BLOCK];
+            let shares = self.lagrange.at(self.places[0]);
+            masses.iter_mut().zip(shares).for_each(|(mass, share)| *mass = share * total);
+            return masses;
+        }
         run(Masses { collapsed: self, counts })
     }
 }
@@ -170,6 +180,12 @@ impl Lagrange {
         }
         Self { nodes, powers }
     }
+
+    /// The values of all polynomials.
+    fn at(&self, x: f64) -> [f64; LANES] {
+        let value = |k: usize| self.powers.iter().rev().fold(0.0, |sum, power| sum * x + power[k]);
+        std::array::from_fn(value)
+    }
 }
 
 struct Masses<'a> {
@@ -187,7 +203,7 @@ impl Kernel for Masses<'_> {
         for (power, coefficients) in powers.iter_mut().zip(&lagrange.powers) {
             *power = V::load(coefficients, 0);
         }
-        let length = blocks.count() * super::BLOCK;
+        let length = blocks.count() * BLOCK;
         let (mut totals, mut sums) = (vec![0.0; length], vec![0.0; length]);
         let parts = self.counts.cells.chunks(ADDITIONS).zip(self.counts.counts.chunks(ADDITIONS));
         for (cells, counts) in parts {

@@ -5,17 +5,18 @@ mod collapsed;
 mod membership;
 mod orthogonal;
 pub(crate) mod products;
+mod rough;
 mod sketch;
-mod thinned;
 
 pub use blocks::{BLOCK, Blocks, PADDING};
 pub use collapsed::Collapsed;
 pub use membership::Membership;
 pub use orthogonal::{Orthogonal, orthogonalise};
+pub use rough::Rough;
 pub use sketch::{SKETCH_ROWS, sketch};
-pub use thinned::Thinned;
 
 use crate::{Error, Result};
+use rayon::prelude::*;
 
 /// A model matrix in orthogonal coordinates.
 ///
@@ -32,8 +33,10 @@ pub struct Design {
     /// Mean of exp(offset), and its squared coefficient of variation.
     offset_moments: (f64, f64),
     extremes: Vec<(f64, f64)>,
+    /// Largest absolute value of each column of the basis.
+    reach: Vec<f64>,
     /// None where there are few cells.
-    thinned: Option<Thinned>,
+    rough: Option<Rough>,
     /// None where rows are not few.
     collapsed: Option<Box<Collapsed>>,
     null: Option<Box<NullDesign>>,
@@ -48,6 +51,8 @@ pub struct NullDesign {
 }
 
 impl Design {
+    /// By the threads of the current pool.
+    ///
     /// `columns`: the model matrix, cells x terms, column after column.
     /// `offset`: one value a cell, on the scale of the linear predictor.
     ///
@@ -79,8 +84,9 @@ impl Design {
         let collapsed = Collapsed::of(columns, &q, offset).map(Box::new);
         let n = cells as f64;
         let constant = q.iter().map(|column| column.iter().sum::<f64>() / n).collect();
-        let mean = offset.iter().map(|o| o.exp()).sum::<f64>() / n;
-        let spread = offset.iter().map(|o| (o.exp() / mean - 1.0).powi(2)).sum::<f64>() / n;
+        let exposure: Vec<f64> = offset.par_iter().with_min_len(1 << 14).map(|o| o.exp()).collect();
+        let mean = exposure.iter().sum::<f64>() / n;
+        let spread = exposure.iter().map(|e| (e / mean - 1.0).powi(2)).sum::<f64>() / n;
         let extremes = basis.kept.iter().map(|&j| extremes(&columns[j * cells..(j + 1) * cells]));
         Ok(Self {
             cells,
@@ -88,7 +94,8 @@ impl Design {
             constant,
             offset_moments: (mean, spread),
             extremes: extremes.collect(),
-            thinned: if collapsed.is_some() { None } else { Thinned::of(&q, offset) },
+            reach: q.iter().map(|column| largest(column)).collect(),
+            rough: if collapsed.is_some() { None } else { Rough::of(&q, offset) },
             collapsed,
             null: None,
             basis,
@@ -114,7 +121,8 @@ impl Design {
             constant: self.constant.clone(),
             offset_moments: (1.0, 0.0),
             extremes: self.extremes.clone(),
-            thinned: self.thinned.as_ref().map(Thinned::without_offset),
+            reach: self.reach.clone(),
+            rough: self.rough.as_ref().map(Rough::without_offset),
             collapsed: None,
             null: None,
         }
@@ -128,9 +136,9 @@ impl Design {
     }
 
     fn own_bytes(&self) -> usize {
-        let thinned = self.thinned.as_ref().map_or(0, Thinned::bytes);
+        let rough = self.rough.as_ref().map_or(0, Rough::bytes);
         let collapsed = self.collapsed.as_deref().map_or(0, Collapsed::bytes);
-        self.blocks.bytes() + thinned + collapsed
+        self.blocks.bytes() + rough + collapsed
     }
 
     pub fn cells(&self) -> usize {
@@ -160,9 +168,14 @@ impl Design {
         &self.blocks
     }
 
-    /// Some of the cells, for a first look; none where there are few.
-    pub fn thinned(&self) -> Option<&Thinned> {
-        self.thinned.as_ref()
+    /// Largest absolute value of each column of the basis.
+    pub fn reach(&self) -> &[f64] {
+        &self.reach
+    }
+
+    /// The cells as they are good enough for a first look; none where they are few.
+    pub fn rough(&self) -> Option<&Rough> {
+        self.rough.as_ref()
     }
 
     /// Nodes that stand for the cells; none where rows are not few.
@@ -194,6 +207,10 @@ impl Design {
     pub fn value(&self, cell: usize, kept: usize) -> f64 {
         self.basis.named_value(kept, |k| self.blocks.value(cell, k))
     }
+}
+
+fn largest(column: &[f64]) -> f64 {
+    column.iter().fold(0.0, |m, x| m.max(x.abs()))
 }
 
 fn extremes(column: &[f64]) -> (f64, f64) {

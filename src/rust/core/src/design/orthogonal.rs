@@ -2,10 +2,15 @@
 //! in order and aliased ones dropped, as R's `lm()` and `glm()` do.
 
 use crate::simd::{Kernel, LANES, Vector, fma, run};
+use rayon::prelude::*;
 
 /// A column is aliased where less than this share of its norm is left after
 /// what earlier columns explain: the tolerance of R's `qr()` and `lm()`.
 const TOLERANCE: f64 = 1e-7;
+
+/// Cells in a section: sums are added up section by section, in their order, whichever
+/// threads of the current pool they come from.
+const SECTION: usize = 1 << 14;
 
 /// How the columns X of a model matrix depend on an orthogonal basis Q of their
 /// span: X[, kept] = Q R, Q'Q = n I.
@@ -96,7 +101,9 @@ pub fn orthogonalise(columns: &[f64], cells: usize) -> (Orthogonal, Vec<Vec<f64>
             for (basis, share) in q.iter().zip(&mut shares) {
                 let more = dot(basis, &rest) / n;
                 *share += more;
-                rest.iter_mut().zip(basis).for_each(|(r, b)| *r -= more * b);
+                each_section(&mut rest, |rest, first| {
+                    rest.iter_mut().zip(&basis[first..]).for_each(|(r, b)| *r -= more * b);
+                });
             }
         }
         let left = (dot(&rest, &rest) / n).sqrt();
@@ -104,7 +111,7 @@ pub fn orthogonalise(columns: &[f64], cells: usize) -> (Orthogonal, Vec<Vec<f64>
             aliased.push(j);
             continue;
         }
-        rest.iter_mut().for_each(|r| *r /= left);
+        each_section(&mut rest, |rest, _| rest.iter_mut().for_each(|r| *r /= left));
         shares.push(left);
         r_columns.push(shares.iter().map(|share| share * largest).collect());
         scales.push(norm * largest);
@@ -134,7 +141,15 @@ fn invert_triangle(r: &[f64], p: usize) -> Vec<f64> {
 }
 
 fn dot(x: &[f64], y: &[f64]) -> f64 {
-    run(Dot { x, y })
+    let sections = x.par_chunks(SECTION).zip(y.par_chunks(SECTION));
+    let parts: Vec<f64> = sections.map(|(x, y)| run(Dot { x, y })).collect();
+    parts.iter().sum()
+}
+
+/// Hands out sections of a column, each with its first cell.
+fn each_section(column: &mut [f64], work: impl Fn(&mut [f64], usize) + Sync) {
+    let sections = column.par_chunks_mut(SECTION).enumerate();
+    sections.for_each(|(k, section)| work(section, k * SECTION));
 }
 
 struct Dot<'a> {

@@ -4,11 +4,16 @@
 //! above that of a block.
 
 use super::BLOCK;
-use crate::simd::{LANES, Vector};
+use crate::simd::{LANES, Lanes, Vector};
 
 /// offset + X c, into `predictors`.
 #[inline(always)]
-pub fn predictors<V: Vector>(offset: &[f64], columns: &[f64], c: &[f64], predictors: &mut [f64]) {
+pub fn predictors<V: Lanes>(
+    offset: &[V::Scalar],
+    columns: &[V::Scalar],
+    c: &[f64],
+    predictors: &mut [V::Scalar],
+) {
     match c.len() {
         1 => predictors_of::<1, V>(offset, columns, c, predictors),
         2 => predictors_of::<2, V>(offset, columns, c, predictors),
@@ -20,7 +25,7 @@ pub fn predictors<V: Vector>(offset: &[f64], columns: &[f64], c: &[f64], predict
             let length = offset.len();
             predictors.copy_from_slice(offset);
             for (column, &c) in columns.chunks_exact(length).zip(c) {
-                for group in 0..length / LANES {
+                for group in 0..length / V::LANES {
                     let sum = V::load(predictors, group);
                     V::load(column, group).times_plus(V::of(c), sum).store(predictors, group);
                 }
@@ -30,18 +35,18 @@ pub fn predictors<V: Vector>(offset: &[f64], columns: &[f64], c: &[f64], predict
 }
 
 #[inline(always)]
-fn predictors_of<const P: usize, V: Vector>(
-    offset: &[f64],
-    columns: &[f64],
+fn predictors_of<const P: usize, V: Lanes>(
+    offset: &[V::Scalar],
+    columns: &[V::Scalar],
     c: &[f64],
-    predictors: &mut [f64],
+    predictors: &mut [V::Scalar],
 ) {
     let length = offset.len();
     let mut factors = [V::zero(); P];
     for k in 0..P {
         factors[k] = V::of(c[k]);
     }
-    for group in 0..length / LANES {
+    for group in 0..length / V::LANES {
         let mut sum = V::load(offset, group);
         for k in 0..P {
             let column = &columns[k * length..(k + 1) * length];
@@ -53,7 +58,7 @@ fn predictors_of<const P: usize, V: Vector>(
 
 /// Adds X'v.
 #[inline(always)]
-pub fn products<V: Vector>(columns: &[f64], v: &[f64], sums: &mut [f64]) {
+pub fn products<V: Lanes>(columns: &[V::Scalar], v: &[V::Scalar], sums: &mut [f64]) {
     for (four, room) in columns.chunks(4 * v.len()).zip(sums.chunks_mut(4)) {
         match room.len() {
             4 => dots::<4, V>(v, four, room),
@@ -64,10 +69,25 @@ pub fn products<V: Vector>(columns: &[f64], v: &[f64], sums: &mut [f64]) {
     }
 }
 
-/// Adds X'WX, its lower triangle. The sums of few columns are all held in
-/// registers.
+/// Adds X'WX, its lower triangle.
 #[inline(always)]
-pub fn gram<V: Vector>(columns: &[f64], weight: &[f64], sums: &mut [f64]) {
+pub fn gram<V: Lanes>(columns: &[V::Scalar], weight: &[V::Scalar], sums: &mut [f64]) {
+    const FEW: usize = 21;
+    let (mut few, mut many) = ([V::zero(); FEW], vec![]);
+    let parts = match few.get_mut(..sums.len()) {
+        Some(parts) => parts,
+        None => {
+            many.resize(sums.len(), V::zero());
+            &mut many[..]
+        }
+    };
+    gram_in_lanes::<V>(columns, weight, parts);
+    sums.iter_mut().zip(parts).for_each(|(sum, part)| *sum += part.total());
+}
+
+/// The same, each lane by itself: to be added up after many blocks.
+#[inline(always)]
+pub fn gram_in_lanes<V: Lanes>(columns: &[V::Scalar], weight: &[V::Scalar], sums: &mut [V]) {
     match columns.len() / weight.len() {
         1 => gram_in_registers::<1, V>(columns, weight, sums),
         2 => gram_in_registers::<2, V>(columns, weight, sums),
@@ -75,15 +95,20 @@ pub fn gram<V: Vector>(columns: &[f64], weight: &[f64], sums: &mut [f64]) {
         4 => gram_in_registers::<4, V>(columns, weight, sums),
         5 => gram_in_registers::<5, V>(columns, weight, sums),
         6 => gram_in_registers::<6, V>(columns, weight, sums),
-        _ => gram_by_rows::<V>(columns, weight, sums),
+        _ => gram_by_tiles::<V>(columns, weight, sums),
     }
 }
 
+/// The sums of few columns are all held in registers.
 #[inline(always)]
-fn gram_in_registers<const P: usize, V: Vector>(columns: &[f64], weight: &[f64], sums: &mut [f64]) {
+fn gram_in_registers<const P: usize, V: Lanes>(
+    columns: &[V::Scalar],
+    weight: &[V::Scalar],
+    sums: &mut [V],
+) {
     let length = weight.len();
     let mut parts = [[V::zero(); P]; P];
-    for group in 0..length / LANES {
+    for group in 0..length / V::LANES {
         let w = V::load(weight, group);
         let mut x = [V::zero(); P];
         for j in 0..P {
@@ -97,24 +122,45 @@ fn gram_in_registers<const P: usize, V: Vector>(columns: &[f64], weight: &[f64],
     let mut at = 0;
     for (j, row) in parts.iter().enumerate() {
         for part in &row[..=j] {
-            sums[at] += part.total();
+            sums[at] = sums[at].plus(*part);
             at += 1;
         }
     }
 }
 
+/// Those of many, four rows of four at a time.
 #[inline(always)]
-fn gram_by_rows<V: Vector>(columns: &[f64], weight: &[f64], sums: &mut [f64]) {
+fn gram_by_tiles<V: Lanes>(columns: &[V::Scalar], weight: &[V::Scalar], sums: &mut [V]) {
+    const TILE: usize = 4;
     let length = weight.len();
-    let mut weighted = [0.0; BLOCK];
-    let weighted = &mut weighted[..length];
-    let mut at = 0;
-    for (j, row) in columns.chunks_exact(length).enumerate() {
-        for ((out, x), w) in weighted.iter_mut().zip(row).zip(weight) {
-            *out = x * w;
+    let p = columns.len() / length;
+    for top in (0..p).step_by(TILE) {
+        for left in (0..=top).step_by(TILE) {
+            // What is beyond the last column stands for it, and is left out below.
+            let column = |k: usize| &columns[k.min(p - 1) * length..][..length];
+            let rows: [&[V::Scalar]; TILE] = std::array::from_fn(|j| column(top + j));
+            let others: [&[V::Scalar]; TILE] = std::array::from_fn(|k| column(left + k));
+            let mut parts = [[V::zero(); TILE]; TILE];
+            for group in 0..length / V::LANES {
+                let w = V::load(weight, group);
+                let mut x = [V::zero(); TILE];
+                for k in 0..TILE {
+                    x[k] = V::load(others[k], group);
+                }
+                for j in 0..TILE {
+                    let weighted = V::load(rows[j], group).times(w);
+                    for k in 0..TILE {
+                        parts[j][k] = weighted.times_plus(x[k], parts[j][k]);
+                    }
+                }
+            }
+            for (j, row) in (top..p).zip(parts) {
+                for (k, part) in (left..=j).zip(row) {
+                    let sum = &mut sums[j * (j + 1) / 2 + k];
+                    *sum = sum.plus(part);
+                }
+            }
         }
-        products::<V>(&columns[..(j + 1) * length], weighted, &mut sums[at..at + j + 1]);
-        at += j + 1;
     }
 }
 
@@ -164,9 +210,9 @@ pub fn sum<V: Vector>(values: &[f64]) -> f64 {
 
 /// Adds the products of a row with K columns.
 #[inline(always)]
-pub fn dots<const K: usize, V: Vector>(row: &[f64], columns: &[f64], sums: &mut [f64]) {
+pub fn dots<const K: usize, V: Lanes>(row: &[V::Scalar], columns: &[V::Scalar], sums: &mut [f64]) {
     let length = row.len();
-    let groups = length / LANES;
+    let groups = length / V::LANES;
     // Two chains hide the latency of the additions.
     let (mut even, mut odd) = ([V::zero(); K], [V::zero(); K]);
     for pair in 0..groups / 2 {
@@ -185,6 +231,6 @@ pub fn dots<const K: usize, V: Vector>(row: &[f64], columns: &[f64], sums: &mut 
         }
     }
     for k in 0..K {
-        sums[k] += even[k].total() + odd[k].total();
+        sums[k] += even[k].plus(odd[k]).total();
     }
 }

@@ -4,10 +4,10 @@ use crate::{Error, Result};
 /// Rows of a sketch.
 pub const SKETCH_ROWS: usize = 2048;
 /// Rows that each cell is added to.
-const EACH: usize = 4;
+const EACH: usize = 2;
 
 /// S X for a fixed sparse random S, [`SKETCH_ROWS`] x terms: every cell's row of the model
-/// matrix is added to four rows of the sketch, each time with a random weight.
+/// matrix is added to two rows of the sketch, each time with a random weight.
 ///
 /// S is linear, so columns that depend on one another do so in the sketch; and being
 /// random, it takes no other dependence into it (Clarkson and Woodruff 2013, STOC '13 81),
@@ -66,7 +66,7 @@ mod tests {
         for row in 0..SKETCH_ROWS {
             assert!((2.0 * a[row] - 3.0 * b[row] - both[row]).abs() < 1e-12);
         }
-        // One cell is in four rows, with weights of its own.
+        // One cell is in two rows, with weights of its own.
         let weights: Vec<f64> = b.iter().copied().filter(|w| *w != 0.0).collect();
         assert_eq!(weights.len(), EACH);
         assert!(weights.iter().all(|w| w.abs() < 1.0));

@@ -9,11 +9,6 @@ use super::vector::{Number, One};
 /// computed from a mean underflows to zero or overflows to infinity.
 pub const EXP_RANGE: (f64, f64) = (-707.0, 300.0);
 
-const LN2_HI: f64 = 6.931_471_803_691_238e-1;
-const LN2_LO: f64 = 1.908_214_929_270_587_7e-10;
-/// Adding this leaves the nearest integer in the low bits of the sum.
-const ROUND: f64 = 6_755_399_441_055_744.0;
-
 /// exp(x), with x clamped to [`EXP_RANGE`]: 2^n e^r with |r| <= ln(2) / 2, and
 /// the Taylor series of e^r.
 #[inline(always)]
@@ -28,7 +23,8 @@ pub fn log1p_and_inverse<V: Vector>(z: f64) -> (f64, f64) {
     (log.value(), inverse.value())
 }
 
-/// As [`exp`], of one number or of eight.
+/// As [`exp`], of any numbers; in single precision with as many terms as that needs,
+/// and the range that it has.
 #[inline(always)]
 pub fn exp_of<N: Number>(x: N) -> N {
     const INVERSE_FACTORIALS: [f64; 12] = [
@@ -45,19 +41,20 @@ pub fn exp_of<N: Number>(x: N) -> N {
         1.0 / 6.0,
         0.5,
     ];
-    let x = x.at_least(EXP_RANGE.0).at_most(EXP_RANGE.1);
-    let shifted = x.times_plus(N::of(std::f64::consts::LOG2_E), N::of(ROUND));
-    let n = shifted.minus(N::of(ROUND));
-    let r = n.times_plus(N::of(-LN2_LO), n.times_plus(N::of(-LN2_HI), x));
-    let mut series = N::of(INVERSE_FACTORIALS[0]);
-    for &coefficient in &INVERSE_FACTORIALS[1..] {
+    let terms = if N::SINGLE { &INVERSE_FACTORIALS[6..] } else { &INVERSE_FACTORIALS[..] };
+    let x = x.at_least(N::EXP_RANGE.0).at_most(N::EXP_RANGE.1);
+    let shifted = x.times_plus(N::of(std::f64::consts::LOG2_E), N::of(N::ROUND));
+    let n = shifted.minus(N::of(N::ROUND));
+    let r = n.times_plus(N::of(-N::LN2.1), n.times_plus(N::of(-N::LN2.0), x));
+    let mut series = N::of(terms[0]);
+    for &coefficient in &terms[1..] {
         series = series.times_plus(r, N::of(coefficient));
     }
     let value = N::of(1.0).plus(series.times(r).times_plus(r, r));
     value.times_power_of_two(shifted)
 }
 
-/// As [`log1p_and_inverse`], of one number or of eight.
+/// As [`log1p_and_inverse`], of any numbers.
 ///
 /// fdlibm's log1p: 1 + z = 2^k (1 + f), log(1 + f) from a series in
 /// s = f / (2 + f), and a correction for what 1 + z rounds away.
@@ -72,6 +69,10 @@ pub fn log1p_and_inverse_of<N: Number>(z: N) -> (N, N) {
         3.999_999_999_940_942e-1,
         6.666_666_666_666_735e-1,
     ];
+    /// What fdlibm has for single precision.
+    const SINGLE: [f64; 4] =
+        [0.242_790_788_41, 0.284_987_867_88, 0.400_009_721_52, 0.666_666_626_93];
+    let terms = if N::SINGLE { &SINGLE[..] } else { &SERIES[..] };
     let (one, two, half) = (N::of(1.0), N::of(2.0), N::of(0.5));
     let u = one.plus(z);
     let (k, mantissa) = u.split();
@@ -81,15 +82,15 @@ pub fn log1p_and_inverse_of<N: Number>(z: N) -> (N, N) {
     let inverse = divided.times(beyond);
     let s = f.times(divided.times(u));
     let s2 = s.times(s);
-    let mut series = N::of(SERIES[0]);
-    for &coefficient in &SERIES[1..] {
+    let mut series = N::of(terms[0]);
+    for &coefficient in &terms[1..] {
         series = series.times_plus(s2, N::of(coefficient));
     }
     let half_square = half.times(f).times(f);
     let lost = z.minus(u.minus(one)).times(inverse);
-    let correction = k.times_plus(N::of(LN2_LO), lost);
+    let correction = k.times_plus(N::of(N::LN2.1), lost);
     let tail = s.times_plus(half_square.plus(series.times(s2)), correction);
-    (k.times_plus(N::of(LN2_HI), f.minus(half_square.minus(tail))), inverse)
+    (k.times_plus(N::of(N::LN2.0), f.minus(half_square.minus(tail))), inverse)
 }
 
 #[cfg(test)]

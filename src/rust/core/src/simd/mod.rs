@@ -7,10 +7,13 @@
 //! the result.
 
 mod exp_ln;
+mod single;
 mod vector;
+#[cfg(target_arch = "x86_64")]
+mod x86;
 
 pub use exp_ln::{EXP_RANGE, exp, exp_of, log1p_and_inverse, log1p_and_inverse_of};
-pub use vector::{Number, Vector};
+pub use vector::{Lanes, Number, Scalar, Vector};
 
 /// Cells in a vector.
 pub const LANES: usize = 8;
@@ -70,9 +73,23 @@ pub fn fma<V: Vector>(a: f64, b: f64, c: f64) -> f64 {
     if V::FMA { a.mul_add(b, c) } else { a * b + c }
 }
 
+/// Asks for the memory of a value that will be read soon. There need not be one.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub fn prefetch<T>(values: &[T], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing, and may be given any address.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(values.as_ptr().wrapping_add(at).cast());
+    }
+}
+
 /// The one place that says which instructions may be used.
 #[allow(unsafe_code)]
 mod dispatch {
+    #[cfg(target_arch = "x86_64")]
+    use super::x86;
     use super::{Kernel, Level, vector};
 
     /// `level` must not be above what [`Level::detect`] has found.
@@ -90,12 +107,12 @@ mod dispatch {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma")]
     fn avx512<K: Kernel>(kernel: K) -> K::Output {
-        kernel.run::<vector::Wide512>()
+        kernel.run::<x86::Wide512>()
     }
 
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     fn avx2<K: Kernel>(kernel: K) -> K::Output {
-        kernel.run::<vector::Wide256>()
+        kernel.run::<x86::Wide256>()
     }
 }

@@ -1,18 +1,29 @@
 //! One double, or eight in registers. Loops that treat every cell alike are
 //! vectorised by the compiler; those that add up need the eight by name.
 
-#![allow(unsafe_code)]
-
-use super::LANES;
+use super::single::PlainSingle;
+use super::{EXP_RANGE, LANES};
 use std::marker::PhantomData;
 
+/// Of [`Number`] in double precision.
+pub(super) const DOUBLE_ROUND: f64 = 6_755_399_441_055_744.0;
+pub(super) const DOUBLE_LN2: (f64, f64) = (6.931_471_803_691_238e-1, 1.908_214_929_270_587_7e-10);
 /// The bits of sqrt(1/2): mantissas are taken from [sqrt(1/2), sqrt(2)).
-const SQRT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
+pub(super) const SQRT_HALF: u64 = 0x3fe6_a09e_667f_3bcd;
 /// The bits of 2^52, whose low bits take an integer.
-const TWO_52: u64 = 0x4330_0000_0000_0000;
+pub(super) const TWO_52: u64 = 0x4330_0000_0000_0000;
 
-/// What functions of a real variable are written with: one double or eight.
+/// What functions of a real variable are written with: one double, eight, or sixteen
+/// numbers of single precision.
 pub trait Number: Copy {
+    /// Whether in single precision.
+    const SINGLE: bool;
+    /// Adding this leaves the nearest integer in the low bits of the sum.
+    const ROUND: f64;
+    /// log(2) in two parts: an integer times the first is exact.
+    const LN2: (f64, f64);
+    /// What an exponential's argument is clamped to.
+    const EXP_RANGE: (f64, f64);
     fn of(value: f64) -> Self;
     fn plus(self, other: Self) -> Self;
     fn minus(self, other: Self) -> Self;
@@ -24,7 +35,7 @@ pub trait Number: Copy {
     fn at_least(self, least: f64) -> Self;
     /// The smaller one; `most` in the place of what is not a number.
     fn at_most(self, most: f64) -> Self;
-    /// `self * 2^n`, n being what was added to 1.5 * 2^52 to make `shifted`.
+    /// `self * 2^n`, n being what was added to [`Number::ROUND`] to make `shifted`.
     fn times_power_of_two(self, shifted: Self) -> Self;
     /// k and a mantissa in [sqrt(1/2), sqrt(2)), of 2^k times the mantissa > 0.
     fn split(self) -> (Self, Self);
@@ -37,29 +48,62 @@ pub trait Number: Copy {
     }
 }
 
+/// What a cell's value is stored as.
+pub trait Scalar: Copy + Default + Into<f64> + Send + Sync {
+    /// As many of them as lie in the registers for eight doubles, or sixteen singles.
+    type Of<V: Vector>: Lanes<Scalar = Self>;
+    fn of(value: f64) -> Self;
+}
+
+/// Numbers side by side, in registers.
+pub trait Lanes: Number {
+    type Scalar: Scalar;
+    /// How many.
+    const LANES: usize;
+    fn zero() -> Self;
+    /// The numbers of a group; panics where the slice is shorter.
+    fn load(values: &[Self::Scalar], group: usize) -> Self;
+    /// The same of single precision.
+    fn widen(values: &[f32], group: usize) -> Self;
+    /// Writes the numbers of a group; panics where the slice is shorter.
+    fn store(self, values: &mut [Self::Scalar], group: usize);
+    /// Their sum, in a fixed order.
+    fn total(self) -> f64;
+}
+
 /// Eight doubles in the registers of one instruction set. Every instruction
 /// set computes the same bits, but for the missing fusion in [`Plain`].
-pub trait Vector: Number {
+pub trait Vector: Lanes<Scalar = f64> {
     /// Whether a fused multiply-add is one instruction here. Where it is not,
     /// [`f64::mul_add`] would be a library call.
     const FMA: bool;
-    fn zero() -> Self;
-    /// The eight doubles of a group; panics where the slice is shorter.
-    fn load(values: &[f64], group: usize) -> Self;
+    /// Sixteen singles, in registers of the same instruction set.
+    type Single: Lanes<Scalar = f32>;
     fn to_array(self) -> [f64; LANES];
+}
 
-    /// Writes the eight doubles of a group; panics where the slice is shorter.
-    #[inline(always)]
-    fn store(self, values: &mut [f64], group: usize) {
-        values[group * LANES..][..LANES].copy_from_slice(&self.to_array());
-    }
+impl Scalar for f64 {
+    type Of<V: Vector> = V;
 
-    /// The sum of eight lanes, in a fixed order.
     #[inline(always)]
-    fn total(self) -> f64 {
-        let x = self.to_array();
-        ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]))
+    fn of(value: f64) -> Self {
+        value
     }
+}
+
+impl Scalar for f32 {
+    type Of<V: Vector> = V::Single;
+
+    #[inline(always)]
+    fn of(value: f64) -> Self {
+        value as f32
+    }
+}
+
+/// The sum of eight, in a fixed order.
+#[inline(always)]
+pub(super) fn total(x: [f64; LANES]) -> f64 {
+    ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]))
 }
 
 /// One double, with the arithmetic of an instruction set.
@@ -74,6 +118,11 @@ impl<V> One<V> {
 }
 
 impl<V: Vector> Number for One<V> {
+    const SINGLE: bool = false;
+    const ROUND: f64 = DOUBLE_ROUND;
+    const LN2: (f64, f64) = DOUBLE_LN2;
+    const EXP_RANGE: (f64, f64) = EXP_RANGE;
+
     #[inline(always)]
     fn of(value: f64) -> Self {
         Self(value, PhantomData)
@@ -150,6 +199,11 @@ impl Plain {
 }
 
 impl Number for Plain {
+    const SINGLE: bool = false;
+    const ROUND: f64 = DOUBLE_ROUND;
+    const LN2: (f64, f64) = DOUBLE_LN2;
+    const EXP_RANGE: (f64, f64) = EXP_RANGE;
+
     #[inline(always)]
     fn of(value: f64) -> Self {
         Self([value; LANES])
@@ -206,8 +260,9 @@ impl Number for Plain {
     }
 }
 
-impl Vector for Plain {
-    const FMA: bool = cfg!(target_arch = "aarch64");
+impl Lanes for Plain {
+    type Scalar = f64;
+    const LANES: usize = LANES;
 
     #[inline(always)]
     fn zero() -> Self {
@@ -220,235 +275,28 @@ impl Vector for Plain {
     }
 
     #[inline(always)]
+    fn widen(values: &[f32], group: usize) -> Self {
+        let eight = &values[group * LANES..][..LANES];
+        Self(std::array::from_fn(|l| f64::from(eight[l])))
+    }
+
+    #[inline(always)]
+    fn store(self, values: &mut [f64], group: usize) {
+        values[group * LANES..][..LANES].copy_from_slice(&self.0);
+    }
+
+    #[inline(always)]
+    fn total(self) -> f64 {
+        total(self.0)
+    }
+}
+
+impl Vector for Plain {
+    const FMA: bool = cfg!(target_arch = "aarch64");
+    type Single = PlainSingle;
+
+    #[inline(always)]
     fn to_array(self) -> [f64; LANES] {
         self.0
     }
 }
-
-// SAFETY of the implementations below: they are private to `simd`, which
-// instantiates them only inside functions that enable their instructions, and
-// calls those only where the processor has been seen to have them. Pointers are
-// taken from slices whose length has been checked.
-
-#[cfg(target_arch = "x86_64")]
-mod x86 {
-    use super::{LANES, Number, SQRT_HALF, TWO_52, Vector};
-    use std::arch::x86_64::*;
-
-    #[derive(Clone, Copy)]
-    pub struct Wide512(__m512d);
-
-    impl Number for Wide512 {
-        #[inline(always)]
-        fn of(value: f64) -> Self {
-            Self(unsafe { _mm512_set1_pd(value) })
-        }
-
-        #[inline(always)]
-        fn plus(self, other: Self) -> Self {
-            Self(unsafe { _mm512_add_pd(self.0, other.0) })
-        }
-
-        #[inline(always)]
-        fn minus(self, other: Self) -> Self {
-            Self(unsafe { _mm512_sub_pd(self.0, other.0) })
-        }
-
-        #[inline(always)]
-        fn times(self, other: Self) -> Self {
-            Self(unsafe { _mm512_mul_pd(self.0, other.0) })
-        }
-
-        #[inline(always)]
-        fn times_plus(self, other: Self, sum: Self) -> Self {
-            Self(unsafe { _mm512_fmadd_pd(self.0, other.0, sum.0) })
-        }
-
-        #[inline(always)]
-        fn over(self, other: Self) -> Self {
-            Self(unsafe { _mm512_div_pd(self.0, other.0) })
-        }
-
-        #[inline(always)]
-        fn at_least(self, least: f64) -> Self {
-            Self(unsafe { _mm512_max_pd(self.0, _mm512_set1_pd(least)) })
-        }
-
-        #[inline(always)]
-        fn at_most(self, most: f64) -> Self {
-            Self(unsafe { _mm512_min_pd(self.0, _mm512_set1_pd(most)) })
-        }
-
-        #[inline(always)]
-        fn times_power_of_two(self, shifted: Self) -> Self {
-            Self(unsafe {
-                let power = _mm512_slli_epi64::<52>(_mm512_castpd_si512(shifted.0));
-                _mm512_castsi512_pd(_mm512_add_epi64(_mm512_castpd_si512(self.0), power))
-            })
-        }
-
-        #[inline(always)]
-        fn split(self) -> (Self, Self) {
-            unsafe {
-                let bits = _mm512_castpd_si512(self.0);
-                let above = _mm512_sub_epi64(bits, _mm512_set1_epi64(SQRT_HALF as i64));
-                let exponent = _mm512_srli_epi64::<52>(above);
-                let two = _mm512_set1_epi64(TWO_52 as i64);
-                let k = _mm512_castsi512_pd(_mm512_or_si512(exponent, two));
-                let mantissa = _mm512_sub_epi64(bits, _mm512_slli_epi64::<52>(exponent));
-                let k = _mm512_sub_pd(k, _mm512_castsi512_pd(two));
-                (Self(k), Self(_mm512_castsi512_pd(mantissa)))
-            }
-        }
-
-        #[inline(always)]
-        fn choose(self, a: Self, b: Self) -> Self {
-            Self(unsafe {
-                let chosen = _mm512_cmp_pd_mask::<_CMP_GE_OQ>(self.0, _mm512_setzero_pd());
-                _mm512_mask_blend_pd(chosen, b.0, a.0)
-            })
-        }
-    }
-
-    impl Vector for Wide512 {
-        const FMA: bool = true;
-
-        #[inline(always)]
-        fn zero() -> Self {
-            Self(unsafe { _mm512_setzero_pd() })
-        }
-
-        #[inline(always)]
-        fn load(values: &[f64], group: usize) -> Self {
-            let eight = &values[group * LANES..][..LANES];
-            Self(unsafe { _mm512_loadu_pd(eight.as_ptr()) })
-        }
-
-        #[inline(always)]
-        fn to_array(self) -> [f64; LANES] {
-            let mut values = [0.0; LANES];
-            unsafe { _mm512_storeu_pd(values.as_mut_ptr(), self.0) };
-            values
-        }
-    }
-
-    /// Half of the eight.
-    type Four = __m256d;
-
-    #[derive(Clone, Copy)]
-    pub struct Wide256(Four, Four);
-
-    impl Wide256 {
-        #[inline(always)]
-        fn both(self, other: Self, f: impl Fn(Four, Four) -> Four) -> Self {
-            Self(f(self.0, other.0), f(self.1, other.1))
-        }
-    }
-
-    impl Number for Wide256 {
-        #[inline(always)]
-        fn of(value: f64) -> Self {
-            unsafe { Self(_mm256_set1_pd(value), _mm256_set1_pd(value)) }
-        }
-
-        #[inline(always)]
-        fn plus(self, other: Self) -> Self {
-            self.both(other, |a, b| unsafe { _mm256_add_pd(a, b) })
-        }
-
-        #[inline(always)]
-        fn minus(self, other: Self) -> Self {
-            self.both(other, |a, b| unsafe { _mm256_sub_pd(a, b) })
-        }
-
-        #[inline(always)]
-        fn times(self, other: Self) -> Self {
-            self.both(other, |a, b| unsafe { _mm256_mul_pd(a, b) })
-        }
-
-        #[inline(always)]
-        fn times_plus(self, other: Self, sum: Self) -> Self {
-            unsafe {
-                Self(
-                    _mm256_fmadd_pd(self.0, other.0, sum.0),
-                    _mm256_fmadd_pd(self.1, other.1, sum.1),
-                )
-            }
-        }
-
-        #[inline(always)]
-        fn over(self, other: Self) -> Self {
-            self.both(other, |a, b| unsafe { _mm256_div_pd(a, b) })
-        }
-
-        #[inline(always)]
-        fn at_least(self, least: f64) -> Self {
-            self.both(Self::of(least), |a, b| unsafe { _mm256_max_pd(a, b) })
-        }
-
-        #[inline(always)]
-        fn at_most(self, most: f64) -> Self {
-            self.both(Self::of(most), |a, b| unsafe { _mm256_min_pd(a, b) })
-        }
-
-        #[inline(always)]
-        fn times_power_of_two(self, shifted: Self) -> Self {
-            self.both(shifted, |value, shifted| unsafe {
-                let power = _mm256_slli_epi64::<52>(_mm256_castpd_si256(shifted));
-                _mm256_castsi256_pd(_mm256_add_epi64(_mm256_castpd_si256(value), power))
-            })
-        }
-
-        #[inline(always)]
-        fn split(self) -> (Self, Self) {
-            let four = |value: Four| unsafe {
-                let bits = _mm256_castpd_si256(value);
-                let above = _mm256_sub_epi64(bits, _mm256_set1_epi64x(SQRT_HALF as i64));
-                let exponent = _mm256_srli_epi64::<52>(above);
-                let two = _mm256_set1_epi64x(TWO_52 as i64);
-                let k = _mm256_castsi256_pd(_mm256_or_si256(exponent, two));
-                let mantissa = _mm256_sub_epi64(bits, _mm256_slli_epi64::<52>(exponent));
-                let k = _mm256_sub_pd(k, _mm256_castsi256_pd(two));
-                (k, _mm256_castsi256_pd(mantissa))
-            };
-            let (low, high) = (four(self.0), four(self.1));
-            (Self(low.0, high.0), Self(low.1, high.1))
-        }
-
-        #[inline(always)]
-        fn choose(self, a: Self, b: Self) -> Self {
-            let four = |value, a, b| unsafe {
-                _mm256_blendv_pd(b, a, _mm256_cmp_pd::<_CMP_GE_OQ>(value, _mm256_setzero_pd()))
-            };
-            Self(four(self.0, a.0, b.0), four(self.1, a.1, b.1))
-        }
-    }
-
-    impl Vector for Wide256 {
-        const FMA: bool = true;
-
-        #[inline(always)]
-        fn zero() -> Self {
-            unsafe { Self(_mm256_setzero_pd(), _mm256_setzero_pd()) }
-        }
-
-        #[inline(always)]
-        fn load(values: &[f64], group: usize) -> Self {
-            let eight = &values[group * LANES..][..LANES];
-            unsafe { Self(_mm256_loadu_pd(eight.as_ptr()), _mm256_loadu_pd(eight[4..].as_ptr())) }
-        }
-
-        #[inline(always)]
-        fn to_array(self) -> [f64; LANES] {
-            let mut values = [0.0; LANES];
-            unsafe {
-                _mm256_storeu_pd(values.as_mut_ptr(), self.0);
-                _mm256_storeu_pd(values[4..].as_mut_ptr(), self.1);
-            }
-            values
-        }
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-pub(super) use x86::{Wide256, Wide512};

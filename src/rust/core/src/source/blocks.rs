@@ -1,5 +1,6 @@
+use super::checks::All;
 use super::{Axis, Entries, Room, Source, for_each_piece};
-use crate::simd::LANES;
+use crate::simd::{LANES, run};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -146,7 +147,7 @@ pub(crate) fn count_stored(
     let count = |(mut stored, mut room): (Stored, Room), range: Range<usize>| {
         check()?;
         let entries = source.read(range.clone(), &mut room)?;
-        stored.single &= entries.values().iter().all(|&value| is_single(value));
+        stored.single &= run(All { values: entries.values(), fits: is_single });
         for k in 0..entries.len() {
             let (indices, values) = entries.get(k);
             match source.axis() {
@@ -173,6 +174,7 @@ pub(crate) fn count_stored(
 }
 
 /// Whether a value is the same as an `f32`.
+#[inline(always)]
 pub(super) fn is_single(value: f64) -> bool {
     f64::from(value as f32) == value
 }

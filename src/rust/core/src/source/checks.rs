@@ -1,4 +1,5 @@
 use super::{Axis, Entries, Room, Source};
+use crate::simd::{Kernel, Vector, run};
 use crate::{Error, Result};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -40,7 +41,23 @@ pub fn check_counts(source: &dyn Source, kind: CountKind) -> Result<()> {
     }
 }
 
+/// Whether all values fit: none of them waits for the answer to another.
+pub(super) struct All<'a, F> {
+    pub values: &'a [f64],
+    pub fits: F,
+}
+
+impl<F: Fn(f64) -> bool> Kernel for All<'_, F> {
+    type Output = bool;
+
+    #[inline(always)]
+    fn run<V: Vector>(self) -> bool {
+        self.values.iter().fold(true, |all, &v| all & (self.fits)(v))
+    }
+}
+
 /// By conversion, for without SSE4.1 `f64::fract` is a function of the library.
+#[inline(always)]
 fn is_whole(v: f64) -> bool {
     const ALL_ABOVE: f64 = 9_007_199_254_740_992.0;
     v >= 0.0 && (v as i64 as f64 == v || (v >= ALL_ABOVE && v.is_finite()))
@@ -53,7 +70,7 @@ fn check(
 ) -> Result<()> {
     let first_wrong = |room: &mut Room, range: Range<usize>| {
         let entries = source.read(range.clone(), room)?;
-        if entries.values().iter().all(|&v| fits(v)) {
+        if run(All { values: entries.values(), fits: &fits }) {
             return Ok(None);
         }
         let each = (0..entries.len()).flat_map(|k| {
@@ -75,6 +92,12 @@ fn check(
     first.map_or(Ok(()), |(cell, gene, value)| {
         Err(Error::Count { gene: gene + 1, cell: cell + 1, value, expected })
     })
+}
+
+/// Without SSE4.1 `f64::round_ties_even` is a function of the library.
+fn round(v: f64) -> f64 {
+    const TWO_51: f64 = 2_251_799_813_685_248.0;
+    if v.abs() < TWO_51 { (v + 3.0 * TWO_51) - 3.0 * TWO_51 } else { v.round_ties_even() }
 }
 
 /// What a look at every entry tells.
@@ -102,7 +125,7 @@ pub fn summarise(source: &dyn Source) -> Result<Summary> {
             let mut total = 0.0;
             let mut expressed = 0;
             for (&index, &value) in indices.iter().zip(values) {
-                let rounded = value.round_ties_even();
+                let rounded = round(value);
                 total += rounded;
                 let is_expressed = value > 0.0;
                 expressed += i32::from(is_expressed);

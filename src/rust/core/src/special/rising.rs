@@ -25,24 +25,30 @@ pub struct RisingSums {
 }
 
 impl CountHistogram {
-    /// Of the counts that are not zero; whole numbers.
+    /// Of whole numbers.
     pub fn new(counts: &[f64]) -> Self {
+        Self::of(counts.iter().copied())
+    }
+
+    /// The same. Zeros do not count.
+    pub fn of(counts: impl Iterator<Item = f64>) -> Self {
         // Four tallies in turn: a count does not wait for the one before it.
         let mut tallies = vec![[0u32; DIRECT + 1]; 4];
         let mut rest = vec![];
-        for (position, &y) in counts.iter().enumerate() {
+        for (position, y) in counts.enumerate() {
             if y <= DIRECT as f64 {
                 tallies[position % 4][y as usize] += 1;
             } else {
                 rest.push(y);
             }
         }
+        tallies.iter_mut().for_each(|tally| tally[0] = 0);
         let small = (0..=DIRECT).map(|y| tallies.iter().map(|tally| tally[y] as usize).sum());
         let small: Vec<usize> = small.collect();
         rest.sort_by(f64::total_cmp);
         let large: Vec<(f64, f64)> =
             rest.chunk_by(|a, b| a == b).map(|run| (run[0], run.len() as f64)).collect();
-        let mut left = counts.len();
+        let mut left = small.iter().sum::<usize>() + rest.len();
         let mut above = vec![];
         for &cells in &small {
             left -= cells;

@@ -12,11 +12,12 @@ const NEAR_ENOUGH: f64 = 1e-13;
 /// A step of this size in the basis, so near the optimum, is taken in a
 /// direction in which there is no optimum.
 const DIVERGING: f64 = 1e-5;
-/// Newton's method squares the distance: a step to `NEARLY` that has multiplied its square
-/// by less than `SQUARED` is followed by one that multiplies it by the square of that, and
-/// standard errors are as far from those of the optimum as the root of it.
-const NEARLY: f64 = 3e-14;
-const SQUARED: f64 = 1e-8;
+/// So near (squared, in standard errors) a parabola tells the log-likelihood's optimum.
+const NEARLY: f64 = 1e-7;
+/// A step of Newton's method that moves no linear predictor, nor log(alpha), by more than
+/// this leads to the optimum: weights, and with them standard errors, change by no larger
+/// share, and of the step itself no larger share is left.
+const STEADY: f64 = 3e-6;
 /// Fisher scoring is cheap and steady; what it has not solved by then needs the
 /// observed curvature.
 const SCORING_ITERATIONS: usize = 15;
@@ -42,6 +43,19 @@ pub struct Point {
     pub shape: f64,
 }
 
+/// Where an ascent starts.
+pub struct Start {
+    pub point: Point,
+    /// Whether the optimum is thought to be so near that the first look may be the last.
+    pub near: bool,
+}
+
+impl From<Point> for Start {
+    fn from(point: Point) -> Self {
+        Self { point, near: false }
+    }
+}
+
 /// What is seen there.
 pub struct View {
     pub log_likelihood: f64,
@@ -55,6 +69,16 @@ pub trait Objective {
     fn view(&mut self, at: &Point, curvature: Curvature) -> Result<View>;
     /// The largest change of a cell's linear predictor that a step makes.
     fn largest_change(&self, step: &[f64]) -> f64;
+    /// The same or more, without a look at the cells.
+    fn most_change(&self, step: &[f64]) -> f64;
+    /// The nearest point at which the likelihood can be seen.
+    fn visible(&self, point: Point) -> Point {
+        point
+    }
+    /// What rounding may take from a log-likelihood, which is a sum over many cells.
+    fn slack(&self, log_likelihood: f64) -> f64 {
+        1e-9 + 1e-11 * log_likelihood.abs()
+    }
 }
 
 /// How far an ascent came.
@@ -101,27 +125,37 @@ pub struct Patience {
 /// as not converged.
 pub fn ascend(
     objective: &mut impl Objective,
-    start: Point,
+    start: Start,
     patience: Patience,
     stop: impl Fn(&Point, &View) -> bool,
 ) -> Result<Summit> {
-    let mut path =
-        Path { point: start, shape_moved: 0.0, curvature: Curvature::Expected, iterations: 1 };
+    let curvature = if start.near { Curvature::Both } else { Curvature::Expected };
+    let point = objective.visible(start.point);
+    let mut path = Path { point, shape_moved: 0.0, curvature, iterations: 1 };
     let mut view = objective.view(&path.point, path.curvature)?;
     let mut before = f64::INFINITY;
     let mut suspicions = 0;
     loop {
-        let Some(step) = newton(&view, path.curvature) else {
+        let mut step = newton(&view, path.curvature);
+        let near = step.as_ref().is_some_and(|step| is_near(step, &view, path.curvature));
+        if path.iterations == 1 && path.curvature.observed() && !near {
+            path.curvature = Curvature::Expected;
+            step = newton(&view, path.curvature);
+        }
+        let Some(step) = step else {
             return path.end(objective, view, None, End::NotConverged);
         };
         // What no longer shrinks is the rounding of sums over huge counts.
         let rounding = step.decrement <= NEAR_ENOUGH && step.decrement > 0.25 * before;
-        // Where every step squares what is left, the next is known to be the last.
-        let squares = step.decrement <= NEARLY && step.decrement <= SQUARED * before;
-        if (step.decrement <= patience.converged || rounding || squares) && concave(&view) {
+        let steady = step.decrement <= NEARLY
+            && path.curvature.observed()
+            && step.shape.abs() <= STEADY
+            && objective.most_change(&step.coefficients) <= STEADY;
+        if (step.decrement <= patience.converged || rounding || steady) && concave(&view) {
             let end = if diverges(&step) { End::Endless } else { End::Converged };
             path.point = advance(&path.point, &step, 1.0);
             path.shape_moved = step.shape;
+            view.log_likelihood += 0.5 * step.decrement;
             return path.end(objective, view, Some(step), end);
         }
         let endless = step.singular || ENDLESS.contains(&(step.decrement / before));
@@ -134,8 +168,7 @@ pub fn ascend(
         if path.iterations >= patience.max_iterations || stop(&path.point, &view) {
             return path.end(objective, view, Some(step), End::NotConverged);
         }
-        let near = step.decrement <= NEAR * mean_information(&view, path.curvature);
-        if near && concave(&view) || path.iterations >= SCORING_ITERATIONS {
+        if near || path.iterations >= SCORING_ITERATIONS {
             let last = step.decrement * shrunk * shrunk <= LAST;
             path.curvature = if last { Curvature::Both } else { Curvature::Observed };
         }
@@ -216,6 +249,10 @@ fn information(view: &View, curvature: Curvature) -> &[f64] {
     if curvature.observed() { &view.sums.observed } else { &view.sums.information }
 }
 
+fn is_near(step: &Step, view: &View, curvature: Curvature) -> bool {
+    step.decrement <= NEAR * mean_information(view, curvature) && concave(view)
+}
+
 /// Of one coefficient: the basis is orthogonal, and of the scale of a constant.
 fn mean_information(view: &View, curvature: Curvature) -> f64 {
     let (triangle, p) = (information(view, curvature), view.sums.score.len());
@@ -229,11 +266,10 @@ fn climb(
     view: &View,
     step: &Step,
 ) -> Result<Option<View>> {
-    // Sums over many cells are rounded.
-    let slack = 1e-9 + 1e-11 * view.log_likelihood.abs();
+    let slack = objective.slack(view.log_likelihood);
     let mut factor = 1.0;
     for attempt in 0..HALVINGS {
-        let point = advance(&path.point, step, factor);
+        let point = objective.visible(advance(&path.point, step, factor));
         let seen = objective.view(&point, path.curvature)?;
         path.iterations += 1;
         if seen.log_likelihood >= view.log_likelihood - slack {

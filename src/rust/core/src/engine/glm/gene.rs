@@ -1,8 +1,9 @@
 //! One gene, one model: from where to start to what is reported.
 
-use super::ascent::{CONVERGED, End, Patience, Point, Summit, ascend};
+use super::ascent::{CONVERGED, End, Patience, Point, Start, Summit, ascend};
 use super::family::Family;
 use super::gaussian::least_squares;
+use super::laid::Laid;
 use super::likelihood::{Likelihood, Model};
 use super::limit::in_the_limit;
 use super::mark::mark;
@@ -13,7 +14,7 @@ use super::pearson::squared_residuals;
 use super::saturated::saturated_poisson;
 use super::separation::{self, Estimate, Limit};
 use super::solve::inverse;
-use super::start::look_first;
+use super::start::look_and_climb;
 use crate::design::Design;
 use crate::source::GeneCounts;
 use crate::special::CountHistogram;
@@ -66,7 +67,7 @@ pub struct GeneFit {
     pub mark: f64,
     /// Squared distance to the optimum, in standard errors.
     pub decrement: f64,
-    /// Passes over the cells.
+    /// Passes over the cells, but for first looks in single precision.
     pub iterations: usize,
 }
 
@@ -221,6 +222,7 @@ pub(crate) struct Job<'a> {
     /// Residual degrees of freedom of the whole gene.
     pub(super) freedom: f64,
     mean: f64,
+    pub(super) laid: Laid<'a>,
     /// The counts at the nodes of a collapsed design.
     masses: Option<Vec<f64>>,
     pub(crate) monitor: &'a Monitor,
@@ -236,7 +238,11 @@ impl<'a> Job<'a> {
         let freedom = design.cells() as f64 - design.rank() as f64;
         let mean = counts.total() / design.cells() as f64;
         let masses = design.collapsed().map(|collapsed| collapsed.masses(counts));
-        Self { counts, design, cells: None, max_iterations, freedom, mean, masses, monitor }
+        let laid = match masses {
+            Some(_) => Laid::of_stored(counts),
+            None => Laid::new(counts, design.cells()),
+        };
+        Self { counts, design, cells: None, max_iterations, freedom, mean, laid, masses, monitor }
     }
 
     /// The same gene in these of its cells, with the degrees of freedom of all.
@@ -280,12 +286,13 @@ impl<'a> Job<'a> {
     pub(crate) fn climb(
         &self,
         model: Model<'_>,
-        start: Point,
+        start: impl Into<Start>,
         workspace: &mut Workspace,
         stop: impl Fn(f64, f64) -> bool,
     ) -> Climbed<Summit> {
         let binomial = matches!(model, Model::Bernoulli);
-        let origin = start.coefficients.clone();
+        let start = start.into();
+        let origin = start.point.coefficients.clone();
         let mut objective = self.likelihood(model, workspace);
         let mut patience =
             Patience { max_iterations: self.max_iterations, trusting: 0, converged: CONVERGED };
@@ -312,22 +319,23 @@ impl<'a> Job<'a> {
             }
             patience.max_iterations = self.max_iterations - taken;
             patience.trusting += 4;
-            from = summit.point;
+            from = summit.point.into();
         }
     }
 
     pub(crate) fn likelihood<'b>(
         &'b self,
         model: Model<'b>,
-        workspace: &'b mut Workspace,
+        workspace: &'b Workspace,
     ) -> Likelihood<'b> {
         let (blocks, response) = match (self.design.collapsed(), &self.masses) {
             (Some(collapsed), Some(masses)) => {
                 (collapsed.blocks(), Response::Nodes { weights: collapsed.weights(), masses })
             }
-            _ => (self.design.blocks(), Response::Cells(self.counts)),
+            _ => (self.design.blocks(), self.laid.response()),
         };
-        Likelihood { model, blocks, response, workspace, monitor: self.monitor }
+        let (reach, monitor) = (self.design.reach(), self.monitor);
+        Likelihood { model, blocks, response, reach, workspace, monitor }
     }
 
     pub(crate) fn mean(&self) -> f64 {
@@ -366,8 +374,7 @@ fn binomial(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
     let exposure = job.design.offset_moments().0;
     let start = job.start((mean / (1.0 - mean)).ln() - exposure.ln());
     let start = Point { coefficients: start, shape: 0.0 };
-    let start = look_first(job, Model::Bernoulli, start, workspace)?;
-    let summit = job.climb(Model::Bernoulli, start, workspace, |_, _| false)?;
+    let summit = look_and_climb(job, Model::Bernoulli, start, workspace, |_, _| false)?;
     let mut fit = GeneFit::at_summit(&summit, job.design, 1.0);
     fit.log_likelihood = summit.view.log_likelihood;
     fit.deviance = -2.0 * fit.log_likelihood;
@@ -394,6 +401,5 @@ fn quasi_poisson(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
 fn poisson_summit(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<Summit> {
     let start = job.start((job.mean() / job.design.offset_moments().0).ln());
     let start = Point { coefficients: start, shape: 0.0 };
-    let start = look_first(job, Model::Poisson, start, workspace)?;
-    job.climb(Model::Poisson, start, workspace, |_, _| false)
+    look_and_climb(job, Model::Poisson, start, workspace, |_, _| false)
 }

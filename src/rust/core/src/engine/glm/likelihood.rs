@@ -4,6 +4,7 @@ use super::ascent::{Objective, Point, View};
 use super::family::{Bernoulli, NegativeBinomial, Poisson};
 use super::pass::{Curvature, Pass, Response, Sums, Workspace, largest_change};
 use crate::design::Blocks;
+use crate::simd::Scalar;
 use crate::special::{CountHistogram, RisingSums};
 use crate::{Monitor, Result};
 
@@ -17,17 +18,19 @@ pub enum Model<'a> {
     Bernoulli,
 }
 
-/// A gene, the blocks of a design or its nodes, and a model. Terms that depend on the counts alone (the
-/// log-factorials) are left out.
-pub struct Likelihood<'a> {
+/// A gene, the blocks of a design or its nodes, and a model. Terms that depend on the
+/// counts alone (the log-factorials) are left out.
+pub struct Likelihood<'a, T = f64> {
     pub model: Model<'a>,
-    pub blocks: &'a Blocks,
-    pub response: Response<'a>,
-    pub workspace: &'a mut Workspace,
+    pub blocks: &'a Blocks<T>,
+    pub response: Response<'a, T>,
+    /// Largest absolute value of each column.
+    pub reach: &'a [f64],
+    pub workspace: &'a Workspace,
     pub monitor: &'a Monitor,
 }
 
-impl Objective for Likelihood<'_> {
+impl<T: Scalar> Objective for Likelihood<'_, T> {
     fn view(&mut self, at: &Point, curvature: Curvature) -> Result<View> {
         self.monitor.check()?;
         match self.model {
@@ -48,9 +51,13 @@ impl Objective for Likelihood<'_> {
     fn largest_change(&self, step: &[f64]) -> f64 {
         largest_change(self.blocks, step)
     }
+
+    fn most_change(&self, step: &[f64]) -> f64 {
+        step.iter().zip(self.reach).map(|(s, reach)| s.abs() * reach).sum()
+    }
 }
 
-impl Likelihood<'_> {
+impl<T: Scalar> Likelihood<'_, T> {
     fn sums(&mut self, cells: impl super::family::Cells, at: &Point, curvature: Curvature) -> Sums {
         let (blocks, response, coefficients) = (self.blocks, self.response, &at.coefficients);
         Pass { blocks, cells, response, coefficients, curvature }.sums(self.workspace)

@@ -14,6 +14,7 @@ mod solve;
 mod ascent;
 mod start;
 mod separation;
+mod laid;
 mod likelihood;
 mod negative_binomial;
 mod limit;
@@ -24,29 +25,28 @@ mod saturated;
 mod gene;
 mod each_gene;
 
-pub use family::Family;
+pub use family::{Cells, Family, NegativeBinomial};
 pub use gene::{GeneFit, Options, Status, fit_gene, fit_gene_at};
-pub use pass::Workspace;
+pub use pass::{Curvature, Pass, Response, Sums, Workspace};
 pub use separation::Estimate;
 
 // What estimates of dispersions are made of.
 pub(crate) use ascent::{End, Objective, Point, Summit, View};
 pub(crate) use cox_reid::{CoxReid, adjustment};
 pub(crate) use each_gene::each_gene;
-pub(crate) use family::{Cells, NegativeBinomial, Poisson};
+pub(crate) use family::Poisson;
 pub(crate) use gene::{Climbed, Detour, Job};
 pub(crate) use likelihood::{Model, shape_derivatives};
 pub(crate) use negative_binomial::{
     ALPHAS, LARGEST, SMALL, VANISHING, at_limit, moment_alpha, report,
 };
-pub(crate) use pass::Curvature;
 
 // What models of two parts are made of.
 pub(crate) use separation::{Limit, all_down, can_leave, estimable, estimates_towards};
 pub(crate) use separation::{of_unsupported_columns, suggested, two_sided};
 // What mixed models are made of.
 pub(crate) use likelihood::derivatives;
-pub(crate) use pass::{Desk, Sums};
+pub(crate) use pass::Desk;
 pub(crate) use solve::{eigen, inner, inverse, solve};
 
 use crate::design::Design;

@@ -5,7 +5,7 @@ use super::ascent::{End, Objective, Point, Summit};
 use super::gene::{Climbed, GeneFit, Job, Status};
 use super::likelihood::Model;
 use super::pass::{Curvature, Workspace};
-use super::start::look_first;
+use super::start::look_and_climb;
 use crate::special::CountHistogram;
 
 /// The smallest alpha, times the mean count, that the ascent follows: below it
@@ -26,8 +26,7 @@ pub fn negative_binomial(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<Ge
     let limit = (SMALL / job.mean()).ln();
     let leaves = |shape: f64, slope: f64| (shape < limit && slope < 0.0) || shape > LARGEST.ln();
     let model = Model::NegativeBinomial(&histogram);
-    let start = look_first(job, model, start, workspace)?;
-    let summit = job.climb(model, start, workspace, leaves)?;
+    let summit = look_and_climb(job, model, start, workspace, leaves)?;
     let summit = if summit.end == End::Converged || summit.point.shape >= limit {
         summit
     } else {
@@ -59,8 +58,7 @@ pub fn negative_binomial_at(
         return Ok(at_limit(job, &histogram, &poisson));
     }
     let model = Model::NegativeBinomialAt(alpha, &histogram);
-    let start = look_first(job, model, start, workspace)?;
-    let summit = job.climb(model, start, workspace, |_, _| false)?;
+    let summit = look_and_climb(job, model, start, workspace, |_, _| false)?;
     Ok(report(job, &histogram, &summit, alpha))
 }
 

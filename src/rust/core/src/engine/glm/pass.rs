@@ -2,9 +2,9 @@
 //! gene's log-likelihood at given coefficients.
 
 use super::family::{Cells, Share};
-use crate::design::products::{gram, predictors, products};
+use crate::design::products::{gram_in_lanes, predictors, products};
 use crate::design::{BLOCK, Blocks};
-use crate::simd::{EXP_RANGE, Kernel, LANES, Vector, run};
+use crate::simd::{Kernel, Lanes, Scalar, Vector, run};
 use crate::source::GeneCounts;
 use rayon::prelude::*;
 
@@ -57,29 +57,31 @@ pub struct Sums {
 
 /// What a gene's counts are given for.
 #[derive(Clone, Copy)]
-pub enum Response<'a> {
+pub enum Response<'a, T = f64> {
     Cells(GeneCounts<'a>),
+    /// Every cell's, and zeros to fill the last block.
+    Dense(&'a [f32]),
     /// Of a collapsed design.
     Nodes {
-        weights: &'a [f64],
-        masses: &'a [f64],
+        weights: &'a [T],
+        masses: &'a [T],
     },
 }
 
 /// A pass of a gene over a design at coefficients of the design's basis.
 #[derive(Clone, Copy)]
-pub struct Pass<'a, C> {
-    pub blocks: &'a Blocks,
+pub struct Pass<'a, C, T = f64> {
+    pub blocks: &'a Blocks<T>,
     pub cells: C,
-    pub response: Response<'a>,
+    pub response: Response<'a, T>,
     pub coefficients: &'a [f64],
     pub curvature: Curvature,
 }
 
-impl<C: Cells> Pass<'_, C> {
-    pub fn sums(self, workspace: &mut Workspace) -> Sums {
+impl<C: Cells, T: Scalar> Pass<'_, C, T> {
+    pub fn sums(self, workspace: &Workspace) -> Sums {
         let sections = self.blocks.count().div_ceil(SECTION);
-        let section = |k: usize, desk: &mut Desk| {
+        let section = |k: usize, desk: &mut Desk<T>| {
             let blocks = k * SECTION..self.blocks.count().min((k + 1) * SECTION);
             run(Section { pass: self, first: blocks.start, end: blocks.end, desk })
         };
@@ -90,7 +92,8 @@ impl<C: Cells> Pass<'_, C> {
                 sections.map_init(Desk::new, |desk, k| section(k, desk)).collect();
             sums.into_iter().for_each(|sums| total.add(sums));
         } else {
-            (0..sections).for_each(|k| total.add(section(k, &mut workspace.desk)));
+            let mut desk = Desk::new();
+            (0..sections).for_each(|k| total.add(section(k, &mut desk)));
         }
         total
     }
@@ -98,32 +101,32 @@ impl<C: Cells> Pass<'_, C> {
 
 /// The largest change of a linear predictor that a step of the coefficients
 /// makes.
-pub fn largest_change(blocks: &Blocks, step: &[f64]) -> f64 {
+pub fn largest_change<T: Scalar>(blocks: &Blocks<T>, step: &[f64]) -> f64 {
     let mut largest = 0.0f64;
     for (_, columns) in blocks.iter() {
         let mut change = [0.0; BLOCK];
         for (column, s) in columns.chunks_exact(BLOCK).zip(step) {
-            change.iter_mut().zip(column).for_each(|(c, x)| *c += s * x);
+            change.iter_mut().zip(column).for_each(|(c, &x)| *c += s * x.into());
         }
         largest = change.iter().fold(largest, |m, c| m.max(c.abs()));
     }
     largest
 }
 
-/// What a thread works with.
+/// How the threads of the pool share the work.
+#[derive(Default)]
 pub struct Workspace {
-    desk: Desk,
     across_cells: bool,
 }
 
 impl Workspace {
     pub fn new() -> Self {
-        Self { desk: Desk::new(), across_cells: false }
+        Self::default()
     }
 
     /// For a gene whose passes are to take all threads of the pool.
     pub fn across_cells() -> Self {
-        Self { across_cells: true, ..Self::new() }
+        Self { across_cells: true }
     }
 
     /// Whether this many genes and cells leave threads without a gene, which then
@@ -135,27 +138,21 @@ impl Workspace {
     }
 }
 
-impl Default for Workspace {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 /// What is kept of one block.
-pub(crate) struct Desk {
-    /// All zero between blocks.
-    counts: [f64; BLOCK],
-    multiplicity: [f64; BLOCK],
-    pub(crate) predictor: [f64; BLOCK],
-    pub(crate) residual: [f64; BLOCK],
-    pub(crate) weight: [f64; BLOCK],
-    pub(crate) observed: [f64; BLOCK],
-    pub(crate) cross: [f64; BLOCK],
+pub(crate) struct Desk<T = f64> {
+    /// All zero between blocks, where those of a block are laid out.
+    counts: [T; BLOCK],
+    multiplicity: [T; BLOCK],
+    pub(crate) predictor: [T; BLOCK],
+    pub(crate) residual: [T; BLOCK],
+    pub(crate) weight: [T; BLOCK],
+    pub(crate) observed: [T; BLOCK],
+    pub(crate) cross: [T; BLOCK],
 }
 
-impl Desk {
+impl<T: Scalar> Desk<T> {
     pub(crate) fn new() -> Self {
-        let empty = [0.0; BLOCK];
+        let empty = [T::of(0.0); BLOCK];
         Self {
             counts: empty,
             multiplicity: empty,
@@ -177,7 +174,7 @@ impl Desk {
         let here = counts.cells[from..most].partition_point(|&cell| (cell as usize) < end);
         *next += here;
         for (&cell, &count) in counts.cells[from..*next].iter().zip(&counts.counts[from..*next]) {
-            self.counts[cell as usize % BLOCK] = count;
+            self.counts[cell as usize % BLOCK] = T::of(count);
         }
         from
     }
@@ -186,17 +183,17 @@ impl Desk {
     #[inline(always)]
     pub(crate) fn clear(&mut self, cells: &[u32]) {
         if cells.len() > BLOCK / 8 {
-            self.counts.fill(0.0);
+            self.counts.fill(T::of(0.0));
         } else {
-            cells.iter().for_each(|&cell| self.counts[cell as usize % BLOCK] = 0.0);
+            cells.iter().for_each(|&cell| self.counts[cell as usize % BLOCK] = T::of(0.0));
         }
     }
 
     /// Linear predictors of a block.
     #[inline(always)]
-    pub(super) fn predict<V: Vector>(
+    pub(super) fn predict<V: Lanes<Scalar = T>>(
         &mut self,
-        blocks: &Blocks,
+        blocks: &Blocks<T>,
         block: usize,
         coefficients: &[f64],
     ) {
@@ -206,86 +203,120 @@ impl Desk {
 
     /// Residuals and weights, expected and observed, of a block's cells.
     #[inline(always)]
-    pub(crate) fn weigh<C: Cells, V: Vector>(&mut self, cells: C, sums: &mut Sums) {
-        weigh::<C, V, true, false>(cells, self, sums);
+    pub(crate) fn weigh<C: Cells, V: Lanes<Scalar = T>>(&mut self, cells: C, sums: &mut Sums) {
+        weigh::<C, V, true, false>(cells, self, sums, |_| ());
     }
 
-    /// Counts and linear predictors of eight cells.
+    /// Counts and linear predictors of a group of cells.
     #[inline(always)]
-    pub(super) fn cell<V: Vector>(&self, group: usize) -> (V, V) {
+    pub(super) fn cell<V: Lanes<Scalar = T>>(&self, group: usize) -> (V, V) {
         // As far as `exp` goes: else a count would gain what its mean does not cost.
-        let eta = V::load(&self.predictor, group).at_most(EXP_RANGE.1);
+        let eta = V::load(&self.predictor, group).at_most(V::EXP_RANGE.1);
         (V::load(&self.counts, group), eta)
     }
 }
 
-struct Section<'a, C> {
-    pass: Pass<'a, C>,
+struct Section<'a, C, T> {
+    pass: Pass<'a, C, T>,
     first: usize,
     end: usize,
-    desk: &'a mut Desk,
+    desk: &'a mut Desk<T>,
 }
 
-impl<C: Cells> Kernel for Section<'_, C> {
+impl<C: Cells, T: Scalar> Kernel for Section<'_, C, T> {
     type Output = Sums;
 
     #[inline(always)]
     fn run<V: Vector>(self) -> Sums {
+        self.in_lanes::<T::Of<V>>()
+    }
+}
+
+impl<C: Cells, T: Scalar> Section<'_, C, T> {
+    #[inline(always)]
+    fn in_lanes<V: Lanes<Scalar = T>>(self) -> Sums {
         let Self { pass, first, end, desk } = self;
         let Pass { blocks, cells, response, coefficients, curvature } = pass;
-        let mut sums = Sums::new(blocks.columns(), curvature);
+        let p = blocks.columns();
+        let mut sums = Sums::new(p, curvature);
+        // The cells of a section in so many lanes, which are added up at its end.
+        let triangle = |wanted: bool| vec![V::zero(); if wanted { p * (p + 1) / 2 } else { 0 }];
+        let mut information = triangle(curvature.expected());
+        let mut observed = triangle(curvature.observed());
         let mut next = match response {
             Response::Cells(counts) => {
                 counts.cells.partition_point(|&cell| (cell as usize) < first * BLOCK)
             }
-            Response::Nodes { .. } => 0,
+            Response::Dense(_) | Response::Nodes { .. } => 0,
         };
         for block in first..end {
             let (_, columns) = blocks.block(block);
             desk.predict::<V>(blocks, block, coefficients);
+            // While there is something to compute, memory would have nothing to do.
+            let fetch = |group: usize| blocks.fetch_next(block, group, BLOCK / V::LANES);
             match response {
                 Response::Cells(counts) => {
                     let from = desk.lay(counts, block, &mut next);
-                    match curvature {
-                        Curvature::Expected => {
-                            weigh::<C, V, false, false>(cells, desk, &mut sums);
-                        }
-                        _ => weigh::<C, V, true, false>(cells, desk, &mut sums),
-                    }
+                    weigh_as::<C, V>(curvature, cells, desk, &mut sums, fetch);
                     desk.clear(&counts.cells[from..next]);
+                }
+                Response::Dense(counts) => {
+                    for group in 0..BLOCK / V::LANES {
+                        let groups = &counts[block * BLOCK..];
+                        V::widen(groups, group).store(&mut desk.counts, group);
+                    }
+                    weigh_as::<C, V>(curvature, cells, desk, &mut sums, fetch);
                 }
                 Response::Nodes { weights, masses } => {
                     let here = block * BLOCK..(block + 1) * BLOCK;
                     desk.counts.copy_from_slice(&masses[here.clone()]);
                     desk.multiplicity.copy_from_slice(&weights[here]);
-                    weigh::<C, V, true, true>(cells, desk, &mut sums);
-                    desk.counts.fill(0.0);
+                    weigh::<C, V, true, true>(cells, desk, &mut sums, fetch);
+                    desk.counts.fill(T::of(0.0));
                 }
             }
             products::<V>(columns, &desk.residual, &mut sums.score);
             if curvature.expected() {
-                gram::<V>(columns, &desk.weight, &mut sums.information);
+                gram_in_lanes::<V>(columns, &desk.weight, &mut information);
             }
             if curvature.observed() {
                 products::<V>(columns, &desk.cross, &mut sums.cross);
-                gram::<V>(columns, &desk.observed, &mut sums.observed);
+                gram_in_lanes::<V>(columns, &desk.observed, &mut observed);
             }
         }
+        sums.information = information.into_iter().map(V::total).collect();
+        sums.observed = observed.into_iter().map(V::total).collect();
         sums
     }
 }
 
-/// Residuals and weights of a block's cells, and what is summed of each alone. Where they
-/// are nodes, they stand for more or fewer than one.
 #[inline(always)]
-fn weigh<C: Cells, V: Vector, const OBSERVED: bool, const NODES: bool>(
+fn weigh_as<C: Cells, V: Lanes>(
+    curvature: Curvature,
     cells: C,
-    desk: &mut Desk,
+    desk: &mut Desk<V::Scalar>,
     sums: &mut Sums,
+    each: impl Fn(usize),
+) {
+    match curvature {
+        Curvature::Expected => weigh::<C, V, false, false>(cells, desk, sums, each),
+        _ => weigh::<C, V, true, false>(cells, desk, sums, each),
+    }
+}
+
+/// Residuals and weights of a block's cells, and what is summed of each alone. Where they
+/// are nodes, they stand for more or fewer than one. `each` is done beside it, for each group.
+#[inline(always)]
+fn weigh<C: Cells, V: Lanes, const OBSERVED: bool, const NODES: bool>(
+    cells: C,
+    desk: &mut Desk<V::Scalar>,
+    sums: &mut Sums,
+    each: impl Fn(usize),
 ) {
     let (mut log_likelihood, mut excess) = (V::zero(), V::zero());
     let (mut count_saturation, mut bend) = (V::zero(), V::zero());
-    for group in 0..BLOCK / LANES {
+    for group in 0..BLOCK / V::LANES {
+        each(group);
         let (y, eta) = desk.cell::<V>(group);
         let Share { mut residual, slope, mut weight, mut cumulant, saturation } = cells.share(eta);
         let count_cumulant = y.times(V::of(cells.alpha())).times(cumulant);
@@ -320,14 +351,8 @@ fn weigh<C: Cells, V: Vector, const OBSERVED: bool, const NODES: bool>(
 
 impl Sums {
     fn new(p: usize, curvature: Curvature) -> Self {
-        let triangle = |wanted: bool| vec![0.0; if wanted { p * (p + 1) / 2 } else { 0 }];
-        Self {
-            score: vec![0.0; p],
-            information: triangle(curvature.expected()),
-            observed: triangle(curvature.observed()),
-            cross: vec![0.0; if curvature.observed() { p } else { 0 }],
-            ..Self::default()
-        }
+        let cross = vec![0.0; if curvature.observed() { p } else { 0 }];
+        Self { score: vec![0.0; p], cross, ..Self::default() }
     }
 
     fn add(&mut self, section: Sums) {

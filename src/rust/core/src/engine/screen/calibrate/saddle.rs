@@ -7,7 +7,7 @@
 //! Hessian is an arrow.
 
 use super::atoms::Atoms;
-use crate::simd::{Kernel, LANES, Vector, exp, log1p_and_inverse, run};
+use crate::simd::{Kernel, LANES, Lanes, Vector, exp, log1p_and_inverse, run};
 use std::ops::Range;
 
 /// A resampling scheme at work on atoms.
@@ -256,7 +256,7 @@ impl Kernel for Tilt<'_> {
             sums[4] = pqr.times_plus(one, sums[4]);
             sums[5] = p.times_plus(variance, pqr.times_plus(value, sums[5]));
         }
-        let [cumulant, drawn, statistic, spread, cross, square] = sums.map(Vector::total);
+        let [cumulant, drawn, statistic, spread, cross, square] = sums.map(Lanes::total);
         GroupSums { cumulant, drawn, statistic, spread, cross, square }
     }
 }
