@@ -173,7 +173,7 @@ check_levels <- function(frame, call) {
   for (name in names(frame)) {
     column <- frame[[name]]
     if (!is.character(column) && !is.factor(column)) next
-    levels <- unique(as.character(column))
+    levels <- if (is.factor(column)) levels(column) else unique(column)
     if (length(levels) < 2) {
       abort_formula(
         c("{.field {name}} has a single level, {.val {levels}}, in the cells
@@ -187,6 +187,10 @@ check_levels <- function(frame, call) {
 }
 
 check_finite <- function(matrix, call) {
+  # One that is not finite leaves no sum that is.
+  if (is.finite(sum(matrix))) {
+    return(invisible())
+  }
   bad <- colSums(!is.finite(matrix))
   if (any(bad > 0)) {
     lines <- paste0(

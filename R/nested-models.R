@@ -4,7 +4,7 @@
 # has `marks` instead: hashes of the cells and of their offset, and for each part of the
 # model (the counts; the zeros, where these have a model) a sketch of its columns, from
 # which spans can be compared. Let S be a matrix with 2048 rows that sends every cell to
-# four of them, with weights that look random and depend on the cell's position alone
+# two of them, with weights that look random and depend on the cell's position alone
 # (src/rust/core/src/design/sketch.rs). A column x is in the span of the matrix X if and
 # only if S x is in that of S X: "only if" because S is linear, and "if" because S is random
 # and has many more rows than X has columns. Where there are no more cells than rows, the

@@ -31,7 +31,7 @@ measure_floor <- function() {
     stdout = TRUE
   )
   say(paste0("Floor: ", lines, collapse = "\n"))
-  stats::setNames(as.numeric(sub(" .*", "", lines)), c("all", "exp_division"))
+  stats::setNames(as.numeric(sub(" .*", "", lines[1:2])), c("all", "exp_division"))
 }
 
 # Memory --------------------------------------------------------------------------
