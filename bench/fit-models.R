@@ -221,7 +221,8 @@ report <- function(title, ours, peer, peer_name, floor) {
     round((ours$one - ours$in_r) / (ours$two - ours$in_r), 2), " times as fast"
   )
   say(
-    "  in double precision  ", min(passes), " to ", max(passes), " passes a gene, mean ", mean(passes)
+    "  in double precision  ", min(passes), " to ", max(passes), " passes a gene, mean ",
+    mean(passes)
   )
   say(
     "  not in R             ", signif(engine, 3), " ns a cell and gene, as ",
