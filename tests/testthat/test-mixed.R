@@ -1,7 +1,5 @@
 # Mixed models against lme4's glmer.nb(), asked to converge further than it does
 # by default.
-# Minutes: `make test` runs them.
-skip_on_cran()
 
 simulated <- function(seed, n = 500, slopes = 0, crossed = 0, nested = 0) {
   withr::with_seed(seed, {

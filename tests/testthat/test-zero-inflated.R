@@ -1,6 +1,4 @@
 # Against pscl::zeroinfl(), told to go on until nothing changes any more.
-# Minutes: `make test` runs them.
-skip_on_cran()
 
 skip_if_not_installed("pscl")
 
