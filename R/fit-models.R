@@ -378,8 +378,7 @@ report_fits <- function(fits, verbose) {
     return(invisible())
   }
   why <- sort(table(fits$status_detail[failed]), decreasing = TRUE)
-  reasons <- sprintf("%d: %s", as.integer(why), names(why))
-  reasons <- gsub("([{}])", "\\1\\1", reasons)
+  reasons <- escape_braces(sprintf("%d: %s", as.integer(why), names(why)))
   if (all(names(why) == expected)) {
     return(cli::cli_inform(stats::setNames(reasons, rep("x", length(reasons)))))
   }

@@ -91,8 +91,7 @@ with_random_effects <- function(models, random, columns) {
     c(own, if (length(own) > 1) utils::combn(own, 2, paste, collapse = ", "))
   })
   models[[1]]$shared$marks$random <- lapply(split(terms, groups), unlist)
-  covariances <- matrix(columns$covariances, ncol = length(models))
-  covariances[is.nan(covariances)] <- NA_real_
+  covariances <- matrix(nan_to_na(columns$covariances), ncol = length(models))
   for (g in seq_along(models)) {
     models[[g]]$covariances <- covariances[, g]
     class(models[[g]]) <- c("scoria_mixed", class(models[[g]]))

@@ -70,9 +70,8 @@ fn read_options(named: &Named) -> Result<Options> {
 
 /// The columns of a table, and which of the design's have a coefficient.
 pub fn glm_columns(design: &Design, table: &GlmTable) -> List {
-    let from_one = |indices: &[usize]| indices.iter().map(|&j| j as i32 + 1).collect::<Vec<_>>();
     list!(
-        kept = from_one(design.kept()),
+        kept = kept_columns(design),
         status = &table.status,
         coefficients = &table.coefficients,
         separated = &table.separated,
@@ -87,6 +86,11 @@ pub fn glm_columns(design: &Design, table: &GlmTable) -> List {
         decrement = &table.decrement,
         iterations = &table.iterations
     )
+}
+
+/// The columns of a design that have a coefficient, counted from one.
+pub fn kept_columns(design: &Design) -> Vec<i32> {
+    design.kept().iter().map(|&j| j as i32 + 1).collect()
 }
 
 extendr_module! {

@@ -1,6 +1,7 @@
 //! Zero-inflated models of every gene, for `fit_models()`.
 
 use crate::counts::Held;
+use crate::fit_models::kept_columns;
 use crate::guard::{listen, report};
 use crate::input::Named;
 use extendr_api::prelude::*;
@@ -53,10 +54,9 @@ fn read_options(named: &Named) -> Result<Options> {
 }
 
 fn as_list(count: &Design, zero: &Design, table: &ZeroInflatedTable) -> List {
-    let from_one = |indices: &[usize]| indices.iter().map(|&j| j as i32 + 1).collect::<Vec<_>>();
     list!(
-        count_kept = from_one(count.kept()),
-        zero_kept = from_one(zero.kept()),
+        count_kept = kept_columns(count),
+        zero_kept = kept_columns(zero),
         status = &table.status,
         coefficients = &table.coefficients,
         separated = &table.separated,

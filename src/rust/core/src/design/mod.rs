@@ -11,6 +11,7 @@ mod sketch;
 pub use blocks::{BLOCK, Blocks, PADDING};
 pub use collapsed::Collapsed;
 pub use membership::Membership;
+use orthogonal::largest;
 pub use orthogonal::{Orthogonal, orthogonalise};
 pub use rough::Rough;
 pub use sketch::{SKETCH_ROWS, sketch};
@@ -207,10 +208,6 @@ impl Design {
     pub fn value(&self, cell: usize, kept: usize) -> f64 {
         self.basis.named_value(kept, |k| self.blocks.value(cell, k))
     }
-}
-
-fn largest(column: &[f64]) -> f64 {
-    column.iter().fold(0.0, |m, x| m.max(x.abs()))
 }
 
 fn extremes(column: &[f64]) -> (f64, f64) {

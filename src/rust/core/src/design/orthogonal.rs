@@ -88,7 +88,7 @@ pub fn orthogonalise(columns: &[f64], cells: usize) -> (Orthogonal, Vec<Vec<f64>
     let mut q: Vec<Vec<f64>> = vec![];
     let mut r_columns: Vec<Vec<f64>> = vec![];
     for (j, column) in columns.chunks_exact(cells).enumerate() {
-        let largest = column.iter().fold(0.0f64, |m, x| m.max(x.abs()));
+        let largest = largest(column);
         if largest == 0.0 {
             aliased.push(j);
             continue;
@@ -125,6 +125,11 @@ pub fn orthogonalise(columns: &[f64], cells: usize) -> (Orthogonal, Vec<Vec<f64>
     }
     let inverse = invert_triangle(&r, p);
     (Orthogonal { kept, aliased, r, inverse, scales }, q)
+}
+
+/// The largest absolute value.
+pub(super) fn largest(column: &[f64]) -> f64 {
+    column.iter().fold(0.0, |m, x| m.max(x.abs()))
 }
 
 /// The inverse of an upper triangle, by back substitution.

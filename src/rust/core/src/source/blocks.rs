@@ -175,7 +175,7 @@ pub(crate) fn count_stored(
 
 /// Whether a value is the same as an `f32`.
 #[inline(always)]
-pub(super) fn is_single(value: f64) -> bool {
+pub(crate) fn is_single(value: f64) -> bool {
     f64::from(value as f32) == value
 }
 

@@ -2,7 +2,7 @@
 
 use super::pass::Response;
 use crate::design::BLOCK;
-use crate::source::GeneCounts;
+use crate::source::{GeneCounts, is_single};
 use crate::special::CountHistogram;
 use std::borrow::Cow;
 
@@ -22,8 +22,9 @@ pub enum Laid<'a> {
 impl<'a> Laid<'a> {
     /// Of these cells; dense where that is faster and loses nothing.
     pub fn new(counts: GeneCounts<'a>, cells: usize) -> Self {
-        let exact = |y: &f64| f64::from(*y as f32) == *y;
-        if counts.cells.len() >= cells.div_ceil(DENSE) && counts.counts.iter().all(exact) {
+        if counts.cells.len() >= cells.div_ceil(DENSE)
+            && counts.counts.iter().all(|&y| is_single(y))
+        {
             let mut dense = vec![0.0; cells.next_multiple_of(BLOCK)];
             for (&cell, &count) in counts.cells.iter().zip(counts.counts) {
                 dense[cell as usize] = count as f32;
