@@ -11,11 +11,11 @@
 //! the width of a piece) (Trefethen 2013, Approximation Theory and Approximation Practice,
 //! theorem 8.2), which is 2e-15.
 
+use super::masses::Slots;
 use super::{BLOCK, Blocks};
-use crate::simd::{Kernel, LANES, Vector, run};
+use crate::simd::LANES;
 use crate::source::GeneCounts;
 use std::collections::HashMap;
-use std::f64::consts::PI;
 
 /// The widest piece of the offsets.
 const WIDTH: f64 = 0.18;
@@ -23,20 +23,17 @@ const WIDTH: f64 = 0.18;
 const CELLS_FOR_A_NODE: usize = 8;
 /// Fewer cells than this are not collapsed.
 const FEWEST: usize = 1024;
-/// A mass that is added to so often is added to a total: what rounding loses grows with
-/// the number of additions.
-const ADDITIONS: usize = 4096;
+/// Where one cell in so many has a count, sorting those of all cells takes less time than
+/// adding up each by itself.
+const DENSE: usize = 3;
 
 /// A design whose rows are few.
 pub struct Collapsed {
     /// Covariates and offsets of the nodes, eight a slot.
     blocks: Blocks,
     weights: Vec<f64>,
-    /// By cell: its slot (covariates, and piece of the offsets), and where in the piece it
-    /// is, from -1 to 1.
-    slots: Vec<u32>,
-    places: Vec<f64>,
-    lagrange: Lagrange,
+    /// Cells of the same covariates, and of the same piece of the offsets.
+    slots: Slots,
     /// Whether no cell differs from another.
     alike: bool,
 }
@@ -77,10 +74,10 @@ impl Collapsed {
         if first.len() > most {
             return None;
         }
-        let lagrange = Lagrange::new();
+        let slots = Slots::new(slots, places, first.len());
         let rows = |value: &dyn Fn(usize, usize, f64) -> f64| -> Vec<f64> {
             let nodes = |&(cell, piece): &(usize, usize)| {
-                lagrange.nodes.map(|x| value(cell, piece, x)).into_iter()
+                slots.nodes().map(|x| value(cell, piece, x)).into_iter()
             };
             first.iter().flat_map(nodes).collect()
         };
@@ -91,13 +88,11 @@ impl Collapsed {
             weights: vec![],
             blocks: Blocks::new(&columns, &offset),
             slots,
-            places,
-            lagrange,
             alike: first.len() == 1 && low == high,
         };
         let every: Vec<u32> = (0..cells as u32).collect();
         let once = vec![1.0; cells];
-        collapsed.weights = collapsed.masses(GeneCounts { cells: &every, counts: &once });
+        collapsed.weights = collapsed.condense(GeneCounts { cells: &every, counts: &once }).masses;
         Some(collapsed)
     }
 
@@ -111,20 +106,69 @@ impl Collapsed {
     }
 
     pub fn bytes(&self) -> usize {
-        self.blocks.bytes() + 12 * self.slots.len() + 8 * self.weights.len()
+        self.blocks.bytes() + self.slots.bytes() + 8 * self.weights.len()
     }
 
     /// A gene's counts at the nodes.
-    pub fn masses(&self, counts: GeneCounts<'_>) -> Vec<f64> {
-        if self.alike {
-            let total = counts.total();
-            let mut masses = vec![0.0; self.blocks.count() * BLOCK];
-            let shares = self.lagrange.at(self.places[0]);
-            masses.iter_mut().zip(shares).for_each(|(mass, share)| *mass = share * total);
-            return masses;
-        }
-        run(Masses { collapsed: self, counts })
+    pub fn condense<'a>(&self, counts: GeneCounts<'a>) -> Condensed<'a> {
+        let many = !self.alike && counts.cells.len() >= self.slots.cells().div_ceil(DENSE);
+        let sorted = if many { self.slots.sorted(counts) } else { None };
+        let masses = match &sorted {
+            Some(sorted) => self.slots.masses_of_sorted(sorted, false),
+            None => self.masses_of_stored(counts),
+        };
+        Condensed { counts, sorted, masses: self.filled(masses) }
     }
+
+    /// By slot, the slot of a design of the same cells whose rows are fewer; none where it
+    /// is not that.
+    pub fn within(&self, coarser: &Self) -> Option<Vec<u32>> {
+        self.slots.within(&coarser.slots)
+    }
+
+    /// The counts of a design whose slots are `within` those of this one.
+    pub fn merge<'a>(&self, condensed: &Condensed<'a>, within: &[u32]) -> Condensed<'a> {
+        let mut masses = vec![0.0; self.weights.len()];
+        for (part, &slot) in condensed.masses.chunks_exact(LANES).zip(within) {
+            let merged = &mut masses[slot as usize * LANES..][..LANES];
+            merged.iter_mut().zip(part).for_each(|(sum, mass)| *sum += mass);
+        }
+        Condensed { counts: condensed.counts, sorted: None, masses }
+    }
+
+    /// The same of their squares.
+    pub fn squares(&self, condensed: &Condensed<'_>) -> Vec<f64> {
+        let GeneCounts { cells, counts } = condensed.counts;
+        self.filled(match &condensed.sorted {
+            Some(sorted) => self.slots.masses_of_sorted(sorted, true),
+            None => {
+                let squares: Vec<f64> = counts.iter().map(|y| y * y).collect();
+                self.masses_of_stored(GeneCounts { cells, counts: &squares })
+            }
+        })
+    }
+
+    fn masses_of_stored(&self, counts: GeneCounts<'_>) -> Vec<f64> {
+        match self.alike {
+            true => self.slots.masses_of_alike(counts.total()),
+            false => self.slots.masses(counts),
+        }
+    }
+
+    /// With nothing at the nodes that fill the last block.
+    fn filled(&self, mut masses: Vec<f64>) -> Vec<f64> {
+        masses.resize(self.blocks.count() * BLOCK, 0.0);
+        masses
+    }
+}
+
+/// A gene's counts, at the nodes of a collapsed design.
+pub struct Condensed<'a> {
+    counts: GeneCounts<'a>,
+    /// Of all cells, where many have counts.
+    sorted: Option<Vec<f32>>,
+    /// A count's share in each node.
+    pub masses: Vec<f64>,
 }
 
 /// The number of each cell's row among the distinct rows of a matrix, and how many there
@@ -152,80 +196,6 @@ fn distinct_rows(columns: &[f64], cells: usize, most: usize) -> Option<(Vec<u32>
     Some((groups, count))
 }
 
-/// The Lagrange polynomials of eight Chebyshev nodes.
-struct Lagrange {
-    nodes: [f64; LANES],
-    /// Coefficients of x^0, x^1, ... of the eight polynomials.
-    powers: [[f64; LANES]; LANES],
-}
-
-impl Lagrange {
-    fn new() -> Self {
-        let nodes: [f64; LANES] =
-            std::array::from_fn(|k| (PI * (k as f64 + 0.5) / LANES as f64).cos());
-        let mut powers = [[0.0; LANES]; LANES];
-        for k in 0..LANES {
-            let mut polynomial = [0.0; LANES];
-            polynomial[0] = 1.0;
-            for (degree, other) in (0..LANES).filter(|j| *j != k).enumerate() {
-                let scale = 1.0 / (nodes[k] - nodes[other]);
-                for power in (0..=degree + 1).rev() {
-                    let below = if power > 0 { polynomial[power - 1] } else { 0.0 };
-                    polynomial[power] = scale * (below - nodes[other] * polynomial[power]);
-                }
-            }
-            for (power, coefficient) in polynomial.into_iter().enumerate() {
-                powers[power][k] = coefficient;
-            }
-        }
-        Self { nodes, powers }
-    }
-
-    /// The values of all polynomials.
-    fn at(&self, x: f64) -> [f64; LANES] {
-        let value = |k: usize| self.powers.iter().rev().fold(0.0, |sum, power| sum * x + power[k]);
-        std::array::from_fn(value)
-    }
-}
-
-struct Masses<'a> {
-    collapsed: &'a Collapsed,
-    counts: GeneCounts<'a>,
-}
-
-impl Kernel for Masses<'_> {
-    type Output = Vec<f64>;
-
-    #[inline(always)]
-    fn run<V: Vector>(self) -> Vec<f64> {
-        let Collapsed { blocks, slots, places, lagrange, .. } = self.collapsed;
-        let mut powers = [V::zero(); LANES];
-        for (power, coefficients) in powers.iter_mut().zip(&lagrange.powers) {
-            *power = V::load(coefficients, 0);
-        }
-        let length = blocks.count() * BLOCK;
-        let (mut totals, mut sums) = (vec![0.0; length], vec![0.0; length]);
-        let parts = self.counts.cells.chunks(ADDITIONS).zip(self.counts.counts.chunks(ADDITIONS));
-        for (cells, counts) in parts {
-            for (&cell, &count) in cells.iter().zip(counts) {
-                let x = V::of(places[cell as usize]);
-                let mut value = powers[LANES - 1];
-                for power in powers[..LANES - 1].iter().rev() {
-                    value = value.times_plus(x, *power);
-                }
-                let slot = slots[cell as usize] as usize;
-                let sum = V::load(&sums, slot);
-                value.times_plus(V::of(count), sum).store(&mut sums, slot);
-            }
-            totals.iter_mut().zip(&mut sums).for_each(|(total, sum)| {
-                *total += *sum;
-                *sum = 0.0;
-            });
-        }
-        totals
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,7 +220,7 @@ mod tests {
         let cells: Vec<u32> = (0..n as u32).filter(|i| i % 3 == 0).collect();
         let counts: Vec<f64> = cells.iter().map(|i| f64::from(1 + i % 7)).collect();
         let gene = GeneCounts { cells: &cells, counts: &counts };
-        let masses = collapsed.masses(gene);
+        let masses = collapsed.condense(gene).masses;
         let functions: [fn(f64) -> f64; 4] = [
             |x| x.exp().ln_1p(),
             |x| 1.0 / (1.0 + (-x).exp()),

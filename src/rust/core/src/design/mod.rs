@@ -2,6 +2,7 @@
 
 mod blocks;
 mod collapsed;
+mod masses;
 mod membership;
 mod orthogonal;
 pub(crate) mod products;
@@ -9,7 +10,7 @@ mod rough;
 mod sketch;
 
 pub use blocks::{BLOCK, Blocks, PADDING};
-pub use collapsed::Collapsed;
+pub use collapsed::{Collapsed, Condensed};
 pub use membership::Membership;
 use orthogonal::largest;
 pub use orthogonal::{Orthogonal, orthogonalise};
@@ -49,6 +50,15 @@ pub struct NullDesign {
     pub intercept: bool,
     /// The constant, with the same offset.
     pub design: Design,
+    /// Where both designs are collapsed: by slot of the full one, that of this one.
+    within: Option<Vec<u32>>,
+}
+
+impl NullDesign {
+    /// A gene's counts at the nodes of this design, from those at the nodes of the full one.
+    pub fn condense<'a>(&self, full: &Condensed<'a>) -> Option<Condensed<'a>> {
+        Some(self.design.collapsed()?.merge(full, self.within.as_ref()?))
+    }
 }
 
 impl Design {
@@ -110,7 +120,11 @@ impl Design {
     pub fn with_null(self, intercept: bool) -> Result<Self> {
         let offset: Vec<f64> = (0..self.cells).map(|cell| self.blocks.offset(cell)).collect();
         let design = Self::new(&vec![1.0; self.cells], &offset)?;
-        Ok(Self { null: Some(Box::new(NullDesign { intercept, design })), ..self })
+        let within = match (self.collapsed(), design.collapsed()) {
+            (Some(full), Some(null)) => full.within(null),
+            _ => None,
+        };
+        Ok(Self { null: Some(Box::new(NullDesign { intercept, design, within })), ..self })
     }
 
     /// The same design with an offset of zero, not made ready for null models.

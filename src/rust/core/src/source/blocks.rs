@@ -22,6 +22,11 @@ impl GeneCounts<'_> {
         groups.for_each(|group| sums.iter_mut().zip(group).for_each(|(sum, y)| *sum += y));
         sums.iter().sum::<f64>() + rest
     }
+
+    /// Whether single precision holds all of them.
+    pub(crate) fn are_single(&self) -> bool {
+        run(All { values: self.counts, fits: is_single })
+    }
 }
 
 /// Some consecutive genes.

@@ -20,7 +20,7 @@ mod stage;
 mod tenx;
 
 pub use blocks::{GeneBlock, GeneCounts, capacity, gene_blocks};
-pub(crate) use blocks::{count_stored, is_single, shares, span};
+pub(crate) use blocks::{count_stored, shares, span};
 pub use checks::{CountKind, Summary, check_counts, summarise};
 pub use compressed::{Compressed, open_compressed};
 pub use csc::Csc;

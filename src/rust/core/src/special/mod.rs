@@ -4,6 +4,7 @@ mod gamma_ratio;
 mod legendre;
 mod rising;
 mod student;
+mod tally;
 mod trigamma;
 
 pub use gamma_ratio::gamma_ratio;

@@ -1,7 +1,8 @@
+use super::tally::{MOST, Tally, tally};
 use statrs::function::gamma::ln_gamma;
 
 /// Counts below this are summed term by term, those above by asymptotic series.
-const DIRECT: usize = 512;
+const DIRECT: usize = MOST;
 
 /// How often each count occurs in a gene: all that the negative binomial
 /// likelihood's gamma functions depend on.
@@ -25,30 +26,21 @@ pub struct RisingSums {
 }
 
 impl CountHistogram {
-    /// Of whole numbers.
-    pub fn new(counts: &[f64]) -> Self {
-        Self::of(counts.iter().copied())
+    /// Of whole numbers; zeros do not count.
+    pub fn new<T: Copy + Into<f64>>(counts: &[T]) -> Self {
+        Self::of(tally(counts))
     }
 
-    /// The same. Zeros do not count.
-    pub fn of(counts: impl Iterator<Item = f64>) -> Self {
-        // Four tallies in turn: a count does not wait for the one before it.
-        let mut tallies = vec![[0u32; DIRECT + 1]; 4];
-        let mut rest = vec![];
-        for (position, y) in counts.enumerate() {
-            if y <= DIRECT as f64 {
-                tallies[position % 4][y as usize] += 1;
-            } else {
-                rest.push(y);
-            }
-        }
-        tallies.iter_mut().for_each(|tally| tally[0] = 0);
-        let small = (0..=DIRECT).map(|y| tallies.iter().map(|tally| tally[y] as usize).sum());
-        let small: Vec<usize> = small.collect();
-        rest.sort_by(f64::total_cmp);
+    /// None where some number is not whole.
+    pub fn of_whole(counts: &[f64]) -> Option<Self> {
+        let tally = tally(counts);
+        tally.whole.then(|| Self::of(tally))
+    }
+
+    fn of(Tally { small, large, .. }: Tally) -> Self {
+        let mut left = small.iter().sum::<usize>() + large.len();
         let large: Vec<(f64, f64)> =
-            rest.chunk_by(|a, b| a == b).map(|run| (run[0], run.len() as f64)).collect();
-        let mut left = small.iter().sum::<usize>() + rest.len();
+            large.chunk_by(|a, b| a == b).map(|run| (run[0], run.len() as f64)).collect();
         let mut above = vec![];
         for &cells in &small {
             left -= cells;

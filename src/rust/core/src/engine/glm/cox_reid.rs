@@ -13,7 +13,7 @@
 
 use super::ascent::Summit;
 use super::family::{Cells, NegativeBinomial, Share};
-use super::gene::Job;
+use super::job::Job;
 use super::pass::Desk;
 use super::solve::{eigen, inner, inverse, solve};
 use crate::design::products::{gram, products};

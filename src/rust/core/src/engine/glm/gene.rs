@@ -1,18 +1,17 @@
-//! One gene, one model: from where to start to what is reported.
+//! One gene, one model: what is fitted and reported.
 
-use super::ascent::{CONVERGED, End, Patience, Point, Start, Summit, ascend};
+use super::ascent::{End, Point, Summit};
 use super::family::Family;
 use super::gaussian::least_squares;
-use super::laid::Laid;
-use super::likelihood::{Likelihood, Model};
-use super::limit::in_the_limit;
+use super::job::{Climbed, Job};
+use super::likelihood::Model;
 use super::mark::mark;
 use super::negative_binomial::{negative_binomial, negative_binomial_at};
 use super::null::null_deviance;
-use super::pass::{Response, Workspace};
+use super::pass::Workspace;
 use super::pearson::squared_residuals;
-use super::saturated::saturated_poisson;
-use super::separation::{self, Estimate, Limit};
+use super::saturated::{saturated_poisson, saturated_poisson_of};
+use super::separation::Estimate;
 use super::solve::inverse;
 use super::start::look_and_climb;
 use crate::design::Design;
@@ -134,27 +133,6 @@ pub fn fit_gene_at(
     job.fit(&|job, workspace| negative_binomial_at(job, alpha, workspace), workspace)
 }
 
-/// Why an ascent does not end in a fit.
-pub(crate) enum Detour {
-    Failed(Error),
-    /// There is no optimum, as was seen after so many passes.
-    Separated {
-        limit: Limit,
-        iterations: usize,
-    },
-}
-
-impl From<Error> for Detour {
-    fn from(error: Error) -> Self {
-        Detour::Failed(error)
-    }
-}
-
-pub(crate) type Climbed<T> = std::result::Result<T, Detour>;
-
-/// How the model of a gene is fitted where it has an optimum.
-pub(crate) type Climb<'a> = dyn Fn(&Job<'_>, &mut Workspace) -> Climbed<GeneFit> + 'a;
-
 fn climb_family(job: &Job<'_>, family: Family, workspace: &mut Workspace) -> Climbed<GeneFit> {
     match family {
         Family::Binomial => binomial(job, workspace),
@@ -206,146 +184,9 @@ impl GeneFit {
         fit
     }
 
-    pub(super) fn take_poisson_deviance(&mut self, job: &Job<'_>, summit: &Summit) {
-        self.saturated = saturated_poisson(job.counts);
-        self.deviance = 2.0 * (self.saturated - summit.view.log_likelihood);
-    }
-}
-
-/// A gene to be fitted, and how to climb its likelihoods.
-pub(crate) struct Job<'a> {
-    pub(crate) counts: GeneCounts<'a>,
-    pub(crate) design: &'a Design,
-    /// The cells of the whole design that this one has; none where it has all.
-    pub(crate) cells: Option<&'a [u32]>,
-    pub(crate) max_iterations: usize,
-    /// Residual degrees of freedom of the whole gene.
-    pub(super) freedom: f64,
-    mean: f64,
-    pub(super) laid: Laid<'a>,
-    /// The counts at the nodes of a collapsed design.
-    masses: Option<Vec<f64>>,
-    pub(crate) monitor: &'a Monitor,
-}
-
-impl<'a> Job<'a> {
-    pub(crate) fn new(
-        counts: GeneCounts<'a>,
-        design: &'a Design,
-        max_iterations: usize,
-        monitor: &'a Monitor,
-    ) -> Self {
-        let freedom = design.cells() as f64 - design.rank() as f64;
-        let mean = counts.total() / design.cells() as f64;
-        let masses = design.collapsed().map(|collapsed| collapsed.masses(counts));
-        let laid = match masses {
-            Some(_) => Laid::of_stored(counts),
-            None => Laid::new(counts, design.cells()),
-        };
-        Self { counts, design, cells: None, max_iterations, freedom, mean, laid, masses, monitor }
-    }
-
-    /// The same gene in these of its cells, with the degrees of freedom of all.
-    pub(super) fn of_remainder<'b>(
-        &self,
-        counts: GeneCounts<'b>,
-        design: &'b Design,
-        cells: &'b [u32],
-    ) -> Job<'b>
-    where
-        'a: 'b,
-    {
-        let job = Job::new(counts, design, self.max_iterations, self.monitor);
-        Job { freedom: self.freedom, cells: Some(cells), ..job }
-    }
-
-    /// Fits the gene, in the limit where there is no optimum.
-    pub(crate) fn fit(&self, climb: &Climb<'_>, workspace: &mut Workspace) -> Result<GeneFit> {
-        if self.counts.cells.is_empty() {
-            return Ok(GeneFit::failed(Status::AllZero, self.design.rank()));
-        }
-        let unsupported = separation::of_unsupported_columns(self.design, self.counts);
-        let detour = match unsupported {
-            Some(limit) => Detour::Separated { limit, iterations: 0 },
-            None => match climb(self, workspace) {
-                Ok(fit) => return Ok(fit),
-                Err(detour) => detour,
-            },
-        };
-        match detour {
-            Detour::Failed(error) => Err(error),
-            Detour::Separated { limit, iterations } => {
-                let mut fit = in_the_limit(self, climb, limit, workspace)?;
-                fit.iterations += iterations;
-                Ok(fit)
-            }
-        }
-    }
-
-    /// Climbs until the optimum is reached, or known not to exist.
-    pub(crate) fn climb(
-        &self,
-        model: Model<'_>,
-        start: impl Into<Start>,
-        workspace: &mut Workspace,
-        stop: impl Fn(f64, f64) -> bool,
-    ) -> Climbed<Summit> {
-        let binomial = matches!(model, Model::Bernoulli);
-        let start = start.into();
-        let origin = start.point.coefficients.clone();
-        let mut objective = self.likelihood(model, workspace);
-        let mut patience =
-            Patience { max_iterations: self.max_iterations, trusting: 0, converged: CONVERGED };
-        let (mut from, mut taken) = (start, 0);
-        loop {
-            let mut summit = ascend(&mut objective, from, patience, |point, view| {
-                view.shape.is_some_and(|(slope, _)| stop(point.shape, slope))
-            })?;
-            taken += summit.iterations;
-            summit.iterations = taken;
-            let exhausted = summit.iterations >= self.max_iterations;
-            if summit.end == End::Converged || (summit.end == End::NotConverged && !exhausted) {
-                return Ok(summit);
-            }
-            let at = &summit.point.coefficients;
-            let way = at.iter().zip(&origin).map(|(to, from)| to - from).collect();
-            let moves = [way, summit.step.clone()];
-            let (design, counts) = (self.design, self.counts);
-            if let Some(limit) = separation::suggested(design, counts, at, &moves, binomial) {
-                return Err(Detour::Separated { limit, iterations: taken });
-            }
-            if exhausted {
-                return Ok(summit);
-            }
-            patience.max_iterations = self.max_iterations - taken;
-            patience.trusting += 4;
-            from = summit.point.into();
-        }
-    }
-
-    pub(crate) fn likelihood<'b>(
-        &'b self,
-        model: Model<'b>,
-        workspace: &'b Workspace,
-    ) -> Likelihood<'b> {
-        let (blocks, response) = match (self.design.collapsed(), &self.masses) {
-            (Some(collapsed), Some(masses)) => {
-                (collapsed.blocks(), Response::Nodes { weights: collapsed.weights(), masses })
-            }
-            _ => (self.design.blocks(), self.laid.response()),
-        };
-        let (reach, monitor) = (self.design.reach(), self.monitor);
-        Likelihood { model, blocks, response, reach, workspace, monitor }
-    }
-
-    pub(crate) fn mean(&self) -> f64 {
-        self.mean
-    }
-
-    /// Coefficients of a constant predictor, or of what the design has nearest
-    /// to it.
-    pub(crate) fn start(&self, predictor: f64) -> Vec<f64> {
-        self.design.constant().iter().map(|c| c * predictor).collect()
+    pub(super) fn take_poisson_deviance(&mut self, saturated: f64, summit: &Summit) {
+        self.saturated = saturated;
+        self.deviance = 2.0 * (saturated - summit.view.log_likelihood);
     }
 }
 
@@ -384,17 +225,17 @@ fn binomial(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
 fn poisson(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
     let summit = poisson_summit(job, workspace)?;
     let mut fit = GeneFit::at_summit(&summit, job.design, 1.0);
-    let log_factorials = CountHistogram::new(job.counts.counts).log_factorials();
-    fit.log_likelihood = summit.view.log_likelihood - log_factorials;
-    fit.take_poisson_deviance(job, &summit);
+    let histogram = CountHistogram::new(job.counts.counts);
+    fit.log_likelihood = summit.view.log_likelihood - histogram.log_factorials();
+    fit.take_poisson_deviance(saturated_poisson_of(&histogram), &summit);
     Ok(fit)
 }
 
 fn quasi_poisson(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
     let summit = poisson_summit(job, workspace)?;
-    let pearson = squared_residuals(job.design, job.counts, &summit.point.coefficients);
+    let pearson = squared_residuals(job, &summit.point.coefficients);
     let mut fit = GeneFit::at_summit(&summit, job.design, pearson / job.freedom);
-    fit.take_poisson_deviance(job, &summit);
+    fit.take_poisson_deviance(saturated_poisson(job.counts), &summit);
     Ok(fit)
 }
 

@@ -2,7 +2,7 @@
 
 use super::pass::Response;
 use crate::design::BLOCK;
-use crate::source::{GeneCounts, is_single};
+use crate::source::GeneCounts;
 use crate::special::CountHistogram;
 use std::borrow::Cow;
 
@@ -22,9 +22,7 @@ pub enum Laid<'a> {
 impl<'a> Laid<'a> {
     /// Of these cells; dense where that is faster and loses nothing.
     pub fn new(counts: GeneCounts<'a>, cells: usize) -> Self {
-        if counts.cells.len() >= cells.div_ceil(DENSE)
-            && counts.counts.iter().all(|&y| is_single(y))
-        {
+        if counts.cells.len() >= cells.div_ceil(DENSE) && counts.are_single() {
             let mut dense = vec![0.0; cells.next_multiple_of(BLOCK)];
             for (&cell, &count) in counts.cells.iter().zip(counts.counts) {
                 dense[cell as usize] = count as f32;
@@ -68,7 +66,7 @@ impl<'a> Laid<'a> {
     pub fn histogram(&self) -> CountHistogram {
         match self {
             Laid::Sparse { counts, .. } => CountHistogram::new(counts),
-            Laid::Dense(counts) => CountHistogram::of(counts.iter().map(|&y| f64::from(y))),
+            Laid::Dense(counts) => CountHistogram::new(counts),
         }
     }
 

@@ -1,6 +1,7 @@
 //! A gene whose likelihood has no optimum, fitted in the limit.
 
-use super::gene::{Climb, Detour, GeneFit, Job, Status};
+use super::gene::{GeneFit, Status};
+use super::job::{Climb, Detour, Job};
 use super::pass::Workspace;
 use super::separation::{self, Limit};
 use super::solve::inner;

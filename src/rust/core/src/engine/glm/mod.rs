@@ -22,6 +22,7 @@ mod cox_reid;
 mod null;
 mod mark;
 mod saturated;
+mod job;
 mod gene;
 mod each_gene;
 
@@ -35,7 +36,7 @@ pub(crate) use ascent::{End, Objective, Point, Summit, View};
 pub(crate) use cox_reid::{CoxReid, adjustment};
 pub(crate) use each_gene::each_gene;
 pub(crate) use family::Poisson;
-pub(crate) use gene::{Climbed, Detour, Job};
+pub(crate) use job::{Climbed, Detour, Job};
 pub(crate) use likelihood::{Model, shape_derivatives};
 pub(crate) use negative_binomial::{
     ALPHAS, LARGEST, SMALL, VANISHING, at_limit, moment_alpha, report,

@@ -2,9 +2,11 @@
 //! Poisson limit.
 
 use super::ascent::{End, Objective, Point, Summit};
-use super::gene::{Climbed, GeneFit, Job, Status};
+use super::gene::{GeneFit, Status};
+use super::job::{Climbed, Job};
 use super::likelihood::Model;
 use super::pass::{Curvature, Workspace};
+use super::saturated::saturated_poisson_of;
 use super::start::look_and_climb;
 use crate::special::CountHistogram;
 
@@ -124,7 +126,7 @@ fn poisson_limit(
 pub fn at_limit(job: &Job<'_>, histogram: &CountHistogram, poisson: &Summit) -> GeneFit {
     let mut fit = GeneFit::at_summit(poisson, job.design, 1.0);
     fit.log_likelihood = poisson.view.log_likelihood - histogram.log_factorials();
-    fit.take_poisson_deviance(job, poisson);
+    fit.take_poisson_deviance(saturated_poisson_of(histogram), poisson);
     if fit.status == Status::Ok {
         fit.theta = f64::INFINITY;
     }

@@ -5,7 +5,8 @@
 use super::ascent::{Objective, Point};
 use super::family::Family;
 use super::gaussian::{least_squares, residuals};
-use super::gene::{Detour, GeneFit, Job};
+use super::gene::GeneFit;
+use super::job::{Detour, Job};
 use super::likelihood::Model;
 use super::pass::{Curvature, Workspace};
 use crate::Result;
@@ -32,7 +33,7 @@ pub fn null_deviance(
         return Ok(squares);
     }
     // Terms of the counts alone are not asked for.
-    let none = CountHistogram::new(&[]);
+    let none = CountHistogram::new::<f64>(&[]);
     let (model, saturated) = match family {
         Family::Binomial => (Model::Bernoulli, 0.0),
         Family::NegativeBinomial if fit.theta.is_finite() => {
@@ -40,7 +41,7 @@ pub fn null_deviance(
         }
         _ => (Model::Poisson, fit.saturated),
     };
-    let of_null = Job::new(job.counts, &null.design, MAX_ITERATIONS, job.monitor);
+    let of_null = job.of_null(null, MAX_ITERATIONS);
     let reached = if null.intercept {
         highest(&of_null, model, workspace)?
     } else {

@@ -1,19 +1,22 @@
 //! Pearson's X²: the sum of (y - mu)² / mu, mu with a log link.
 
+use super::job::Job;
 use super::pass::Desk;
-use crate::design::{BLOCK, Blocks, Collapsed, Design};
+use crate::design::{BLOCK, Blocks, Collapsed};
 use crate::simd::{Kernel, LANES, Vector, exp_of, run};
 use crate::source::GeneCounts;
 
 /// By one pass over the cells, or over the nodes of a collapsed design, at coefficients of
 /// the design's basis.
-pub fn squared_residuals(design: &Design, counts: GeneCounts<'_>, coefficients: &[f64]) -> f64 {
-    let Some(collapsed) = design.collapsed() else {
-        return run(OfCells { blocks: design.blocks(), counts, coefficients });
-    };
-    let squares: Vec<f64> = counts.counts.iter().map(|y| y * y).collect();
-    let squares = collapsed.masses(GeneCounts { cells: counts.cells, counts: &squares });
-    run(OfNodes { collapsed, squares, coefficients }) - 2.0 * counts.total()
+pub fn squared_residuals(job: &Job<'_>, coefficients: &[f64]) -> f64 {
+    let Job { design, counts, total, .. } = *job;
+    match (design.collapsed(), &job.condensed) {
+        (Some(collapsed), Some(condensed)) => {
+            let squares = collapsed.squares(condensed);
+            run(OfNodes { collapsed, squares, coefficients }) - 2.0 * total
+        }
+        _ => run(OfCells { blocks: design.blocks(), counts, coefficients }),
+    }
 }
 
 /// The sum over all cells.

@@ -36,7 +36,7 @@ pub struct Limit {
 /// that is zero in every cell with a count.
 pub fn of_unsupported_columns(design: &Design, counts: GeneCounts<'_>) -> Option<Limit> {
     let mut direction = vec![0.0; design.rank()];
-    let mut leaves = vec![false; design.cells()];
+    let mut leaves = vec![];
     for (kept, share) in direction.iter_mut().enumerate() {
         let (low, high) = design.extremes(kept);
         let rounding = 1e-9 * low.abs().max(high.abs());
@@ -44,6 +44,7 @@ pub fn of_unsupported_columns(design: &Design, counts: GeneCounts<'_>) -> Option
         let one_sided = low >= 0.0 || high <= 0.0;
         if one_sided && counts.cells.iter().all(|&cell| zero(cell as usize)) {
             *share = if low >= 0.0 { -1.0 / high } else { -1.0 / low };
+            leaves.resize(design.cells(), false);
             leaves.iter_mut().enumerate().for_each(|(cell, l)| *l |= !zero(cell));
         }
     }

@@ -7,7 +7,7 @@
 //! the optimum is so near that one look in double precision is left.
 
 use super::ascent::{End, Objective, Patience, Point, Start, Summit, View, ascend};
-use super::gene::{Climbed, Job};
+use super::job::{Climbed, Job};
 use super::laid::Laid;
 use super::likelihood::{Likelihood, Model};
 use super::pass::{Curvature, Workspace};
