@@ -19,6 +19,7 @@ mod search;
 mod best;
 mod starts;
 mod variants;
+mod planes;
 mod report;
 mod gene;
 

@@ -154,7 +154,7 @@ impl<'a> Beginning<'a> {
         let raised: Vec<f64> = self.count.iter().zip(&up).map(|(c, up)| c + up).collect();
         let common = self.joint(&raised, &self.zero, None);
         best.add(search.climb(parts.clone(), WHAT, common, 0.0)?);
-        for start in self.tilted(WHAT, None, search)? {
+        for start in self.tilted(WHAT, None, search)?.into_iter().chain(self.beyond_planes(None)) {
             best.add(search.climb(parts.clone(), WHAT, start, 0.0)?);
         }
         self.once_more(best, search)
@@ -197,7 +197,8 @@ impl<'a> Beginning<'a> {
                 best.add(search.climb(parts.clone(), WHAT, rare, SMALL)?);
             }
         }
-        for start in self.tilted(WHAT, Some(0.0), search)? {
+        let tilted = self.tilted(WHAT, Some(0.0), search)?;
+        for start in tilted.into_iter().chain(self.beyond_planes(Some(0.0))) {
             best.add(search.climb(parts.clone(), WHAT, start, SMALL)?);
         }
         if let Some(solution) = poisson.solution.as_ref().filter(|s| s.parts.zero.rank() > 0) {
