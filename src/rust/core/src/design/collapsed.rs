@@ -211,47 +211,93 @@ mod tests {
         (columns.concat(), (0..cells).map(|i| 4.0 * random(i + 9) - 2.5).collect())
     }
 
+    /// One cell in so many has a count: some to be sorted, some to be added up as they are.
+    const EVERY: [usize; 2] = [DENSE - 1, DENSE + 2];
+    const FUNCTIONS: [fn(f64) -> f64; 4] = [
+        |x| x.exp().ln_1p(),
+        |x| 1.0 / (1.0 + (-x).exp()),
+        |x| 1.0 / ((1.0 + (-x).exp()) * (1.0 + x.exp())),
+        |x| x,
+    ];
+
+    fn collapse(columns: &[f64], offset: &[f64]) -> Collapsed {
+        let q: Vec<Vec<f64>> = columns.chunks_exact(offset.len()).map(<[f64]>::to_vec).collect();
+        Collapsed::of(columns, &q, offset).unwrap()
+    }
+
+    fn counts(cells: &[u32], unit: f64) -> Vec<f64> {
+        cells.iter().map(|i| unit * f64::from(1 + i % 7)).collect()
+    }
+
+    fn predictor(value: &dyn Fn(usize) -> f64, offset: f64, level: f64) -> f64 {
+        level + offset + 0.7 * value(1) - 0.2 * value(2)
+    }
+
+    /// The sum over nodes of a function, and that of its size.
+    fn over_nodes(of: &Collapsed, masses: &[f64], level: f64, f: fn(f64) -> f64) -> (f64, f64) {
+        let (mut sum, mut size) = (0.0, 0.0);
+        for ((offset, columns), masses) in of.blocks().iter().zip(masses.chunks(BLOCK)) {
+            for (i, mass) in masses.iter().enumerate().filter(|(_, mass)| **mass != 0.0) {
+                let term = mass * f(predictor(&|k| columns[k * BLOCK + i], offset[i], level));
+                sum += term;
+                size += term.abs();
+            }
+        }
+        (sum, size)
+    }
+
     #[test]
     fn sums_over_nodes_are_sums_over_cells() {
         let n = 20_000;
         let (columns, offset) = design(n);
-        let q: Vec<Vec<f64>> = columns.chunks_exact(n).map(<[f64]>::to_vec).collect();
-        let collapsed = Collapsed::of(&columns, &q, &offset).unwrap();
-        let cells: Vec<u32> = (0..n as u32).filter(|i| i % 3 == 0).collect();
-        let counts: Vec<f64> = cells.iter().map(|i| f64::from(1 + i % 7)).collect();
-        let gene = GeneCounts { cells: &cells, counts: &counts };
-        let masses = collapsed.condense(gene).masses;
-        let functions: [fn(f64) -> f64; 4] = [
-            |x| x.exp().ln_1p(),
-            |x| 1.0 / (1.0 + (-x).exp()),
-            |x| 1.0 / ((1.0 + (-x).exp()) * (1.0 + x.exp())),
-            |x| x,
-        ];
-        for b in [-30.0, -6.0, -1.0, 0.5, 8.0] {
-            let eta = |value: &dyn Fn(usize) -> f64, offset: f64| {
-                b + offset + 0.7 * value(1) - 0.2 * value(2)
-            };
-            for f in functions {
-                let over = |weights: &[f64]| -> (f64, f64) {
-                    let terms = collapsed.blocks().iter().zip(weights.chunks(super::super::BLOCK));
-                    let terms = terms.flat_map(|((offset, columns), weights)| {
-                        weights.iter().enumerate().filter(|(_, w)| **w != 0.0).map(move |(i, w)| {
-                            let value = |k: usize| columns[k * super::super::BLOCK + i];
-                            w * f(eta(&value, offset[i]))
-                        })
-                    });
-                    terms.fold((0.0, 0.0), |(sum, size), t: f64| (sum + t, size + t.abs()))
-                };
-                let direct = |cell: usize| f(eta(&|k| columns[k * n + cell], offset[cell]));
-                let (sum, size) = over(collapsed.weights());
-                let want: f64 = (0..n).map(direct).sum();
-                assert!((sum - want).abs() < 3e-14 * size, "{sum} {want} at {b}");
-                let (sum, size) = over(&masses);
-                let want: f64 =
-                    cells.iter().zip(&counts).map(|(c, y)| y * direct(*c as usize)).sum();
-                assert!((sum - want).abs() < 3e-14 * size, "{sum} {want} at {b}");
+        let collapsed = collapse(&columns, &offset);
+        let check = |masses: &[f64], cells: &[u32], counts: &[f64]| {
+            for level in [-30.0, -6.0, -1.0, 0.5, 8.0] {
+                for f in FUNCTIONS {
+                    let direct =
+                        |cell: usize| f(predictor(&|k| columns[k * n + cell], offset[cell], level));
+                    let (sum, size) = over_nodes(&collapsed, masses, level, f);
+                    let want: f64 =
+                        cells.iter().zip(counts).map(|(c, y)| y * direct(*c as usize)).sum();
+                    assert!((sum - want).abs() < 3e-14 * size, "{sum} {want} at {level}");
+                }
+            }
+        };
+        let all: Vec<u32> = (0..n as u32).collect();
+        check(collapsed.weights(), &all, &vec![1.0; n]);
+        // Counts that single precision does not hold are not sorted.
+        for (every, unit) in [(EVERY[0], 1.0), (EVERY[1], 1.0), (EVERY[0], 0.1)] {
+            let cells: Vec<u32> = all.iter().copied().step_by(every).collect();
+            let counts = counts(&cells, unit);
+            let condensed = collapsed.condense(GeneCounts { cells: &cells, counts: &counts });
+            assert_eq!(condensed.sorted.is_some(), every < DENSE && unit == 1.0);
+            check(&condensed.masses, &cells, &counts);
+            let squares: Vec<f64> = counts.iter().map(|y| y * y).collect();
+            check(&collapsed.squares(&condensed), &cells, &squares);
+        }
+    }
+
+    #[test]
+    fn nodes_of_fewer_rows_have_what_those_of_more_have() {
+        let n = 20_000;
+        let (columns, offset) = design(n);
+        let (full, null) = (collapse(&columns, &offset), collapse(&vec![1.0; n], &offset));
+        let within = full.within(&null).unwrap();
+        for every in EVERY {
+            let cells: Vec<u32> = (0..n as u32).step_by(every).collect();
+            let counts = counts(&cells, 1.0);
+            let gene = GeneCounts { cells: &cells, counts: &counts };
+            let (merged, own) = (null.merge(&full.condense(gene), &within), null.condense(gene));
+            let size: f64 = own.masses.iter().map(|mass| mass.abs()).sum();
+            assert_eq!(merged.masses.len(), own.masses.len());
+            for (merged, own) in merged.masses.iter().zip(&own.masses) {
+                assert!((merged - own).abs() < 1e-15 * size, "{merged} {own}");
             }
         }
+        // Rows that are not fewer, and other offsets.
+        assert!(null.within(&full).is_none());
+        let further: Vec<f64> = offset.iter().map(|o| 1.5 * o).collect();
+        assert!(full.within(&collapse(&vec![1.0; n], &further)).is_none());
     }
 
     #[test]

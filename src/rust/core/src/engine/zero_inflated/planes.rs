@@ -126,3 +126,46 @@ impl Scene {
         Plane { direction, at, gain, distance: moment / gain }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Cells on a grid, those right of a slanted line without counts.
+    fn scene() -> Scene {
+        let (mut zeros, mut counts) = (vec![], vec![]);
+        for x in -10..=10 {
+            for y in -10..=10 {
+                let row = [1.0, f64::from(x), f64::from(y)];
+                // Just left of it, at both ends.
+                let outermost = (x, y) == (3, -10) || (x, y) == (-1, 10);
+                if outermost || (x < -5 && y % 5 == 0) {
+                    counts.extend(row);
+                } else {
+                    zeros.extend(row);
+                }
+            }
+        }
+        Scene { rank: 3, means: vec![0.01; zeros.len() / 3], zeros, counts }
+    }
+
+    #[test]
+    fn no_count_is_beyond_a_plane_and_few_cells_are_left_that_might_be() {
+        let scene = scene();
+        let planes = scene.best_planes();
+        assert_eq!(planes.len(), BEST);
+        for plane in &planes {
+            let ahead = |row: &[f64]| inner(row, &plane.direction) - plane.at;
+            assert!(scene.counts.chunks_exact(3).all(|row| ahead(row) <= 1e-12));
+            let beyond: Vec<f64> =
+                scene.zeros.chunks_exact(3).map(ahead).filter(|ahead| *ahead > 0.0).collect();
+            assert!((plane.gain - 0.01 * beyond.len() as f64).abs() < 1e-9);
+            let distance = beyond.iter().sum::<f64>() / beyond.len() as f64;
+            assert!((plane.distance / distance - 1.0).abs() < 1e-9);
+        }
+        // The line through both outermost counts has all cells of a larger x beyond it.
+        let line = scene.plane(vec![0.0, 5.0, 1.0]);
+        let best = planes.iter().map(|plane| plane.gain).fold(0.0, f64::max);
+        assert!(best >= 0.98 * line.gain, "{best} of {}", line.gain);
+    }
+}
