@@ -298,6 +298,9 @@ mod tests {
         assert!(null.within(&full).is_none());
         let further: Vec<f64> = offset.iter().map(|o| 1.5 * o).collect();
         assert!(full.within(&collapse(&vec![1.0; n], &further)).is_none());
+        let mut nudged = offset.clone();
+        nudged[7] += 1e-9;
+        assert!(full.within(&collapse(&vec![1.0; n], &nudged)).is_none());
     }
 
     #[test]

@@ -57,12 +57,22 @@ impl<'a> Job<'a> {
         monitor: &'a Monitor,
     ) -> Self {
         let condensed = design.collapsed().map(|collapsed| collapsed.condense(counts));
+        Self::of_condensed(counts, design, condensed, counts.total(), max_iterations, monitor)
+    }
+
+    fn of_condensed(
+        counts: GeneCounts<'a>,
+        design: &'a Design,
+        condensed: Option<Condensed<'a>>,
+        total: f64,
+        max_iterations: usize,
+        monitor: &'a Monitor,
+    ) -> Self {
         let laid = match condensed {
             Some(_) => Laid::of_stored(counts),
             None => Laid::new(counts, design.cells()),
         };
         let freedom = design.cells() as f64 - design.rank() as f64;
-        let total = counts.total();
         Self {
             counts,
             design,
@@ -92,23 +102,12 @@ impl<'a> Job<'a> {
 
     /// The same gene in all cells, without covariates.
     pub(super) fn of_null<'b>(&'b self, null: &'b NullDesign, max_iterations: usize) -> Job<'b> {
-        let merged = self.condensed.as_ref().and_then(|condensed| null.condense(condensed));
-        let Some(condensed) = merged else {
-            return Job::new(self.counts, &null.design, max_iterations, self.monitor);
-        };
         let Job { counts, total, monitor, .. } = *self;
-        let (design, laid) = (&null.design, Laid::of_stored(counts));
-        let (condensed, freedom) = (Some(condensed), design.cells() as f64 - 1.0);
-        Job {
-            counts,
-            design,
-            cells: None,
-            max_iterations,
-            freedom,
-            total,
-            laid,
-            condensed,
-            monitor,
+        match self.condensed.as_ref().and_then(|condensed| null.condense(condensed)) {
+            None => Job::new(counts, &null.design, max_iterations, monitor),
+            merged => {
+                Job::of_condensed(counts, &null.design, merged, total, max_iterations, monitor)
+            }
         }
     }
 

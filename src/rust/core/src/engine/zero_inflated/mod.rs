@@ -7,8 +7,8 @@
 //!
 //! The likelihood may have several optima, saddles between them, and its supremum at
 //! infinity. `pass` looks at it; `ascent` climbs; `search` goes on in the limit where
-//! there is no optimum (`parts`); `starts` and `variants` search from several places and
-//! take the highest (`best`); `report` turns that into estimates.
+//! there is no optimum (`parts`); `starts`, `variants` and `planes` search from several
+//! places and take the highest (`best`); `report` turns that into estimates.
 
 mod pass;
 mod parts;
