@@ -136,7 +136,7 @@ impl Collapsed {
         Condensed { counts: condensed.counts, sorted: None, masses }
     }
 
-    /// The same of their squares.
+    /// The squares of a gene's counts at the nodes.
     pub fn squares(&self, condensed: &Condensed<'_>) -> Vec<f64> {
         let GeneCounts { cells, counts } = condensed.counts;
         self.filled(match &condensed.sorted {
