@@ -127,7 +127,7 @@ impl<'a> Part<'a> {
     }
 
     /// A cell's predictor less its offset.
-    fn predictor(&self, cell: usize, coefficients: &[f64]) -> f64 {
+    pub(super) fn predictor(&self, cell: usize, coefficients: &[f64]) -> f64 {
         let blocks = self.blocks();
         coefficients.iter().enumerate().map(|(k, c)| blocks.value(cell, k) * c).sum()
     }

@@ -57,10 +57,8 @@ impl Beginning<'_> {
             let raise = -(1.0 - plane.gain / total).max(0.1).ln();
             let up = parts.count.nearest(|_| raise, parts.cells.len());
             let count: Vec<f64> = self.count.iter().zip(&up).map(|(c, up)| c + up).collect();
-            let rows = parts.zero.blocks();
             let logit = |cell: usize| {
-                let row: Vec<f64> = (0..scene.rank).map(|k| rows.value(cell, k)).collect();
-                let ahead = inner(&row, &plane.direction) - plane.at;
+                let ahead = parts.zero.predictor(cell, &plane.direction) - plane.at;
                 ON_PLANE + BEYOND * ahead / plane.distance
             };
             self.joint(&count, &parts.zero.nearest(logit, parts.cells.len()), shape)
@@ -79,8 +77,7 @@ impl Scene {
         let blocks = parts.count.blocks();
         let mean = |&cell: &u32| {
             let cell = cell as usize;
-            let sum: f64 = count.iter().enumerate().map(|(k, c)| c * blocks.value(cell, k)).sum();
-            (sum + blocks.offset(cell)).exp()
+            (parts.count.predictor(cell, count) + blocks.offset(cell)).exp()
         };
         let (means, counts) = (zeros.iter().map(mean).collect(), rows(parts.counts().cells));
         Self { rank, zeros: rows(&zeros), means, counts }
