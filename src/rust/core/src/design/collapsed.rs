@@ -11,10 +11,11 @@
 //! the width of a piece) (Trefethen 2013, Approximation Theory and Approximation Practice,
 //! theorem 8.2), which is 2e-15.
 
-use super::masses::Slots;
+use super::masses::{Masses, Slots};
 use super::{BLOCK, Blocks};
 use crate::simd::LANES;
 use crate::source::GeneCounts;
+use crate::special::tally::{Tally, tally_by_pairs};
 use std::collections::HashMap;
 
 /// The widest piece of the offsets.
@@ -92,7 +93,8 @@ impl Collapsed {
         };
         let every: Vec<u32> = (0..cells as u32).collect();
         let once = vec![1.0; cells];
-        collapsed.weights = collapsed.condense(GeneCounts { cells: &every, counts: &once }).masses;
+        collapsed.weights =
+            collapsed.condense(GeneCounts { cells: &every, counts: &once }, false).masses;
         Some(collapsed)
     }
 
@@ -109,15 +111,20 @@ impl Collapsed {
         self.blocks.bytes() + self.slots.bytes() + 8 * self.weights.len()
     }
 
-    /// A gene's counts at the nodes.
-    pub fn condense<'a>(&self, counts: GeneCounts<'a>) -> Condensed<'a> {
+    /// A gene's counts at the nodes, and their squares if asked for.
+    pub fn condense(&self, counts: GeneCounts<'_>, squares: bool) -> Condensed {
         let many = !self.alike && counts.cells.len() >= self.slots.cells().div_ceil(DENSE);
-        let sorted = if many { self.slots.sorted(counts) } else { None };
-        let masses = match &sorted {
-            Some(sorted) => self.slots.masses_of_sorted(sorted, false),
-            None => self.masses_of_stored(counts),
+        let sorted = if many { self.slots.sort(counts) } else { None };
+        let Masses { counts: masses, squares } = match &sorted {
+            Some(sorted) => self.slots.of_sorted(sorted, squares),
+            None if self.alike => self.of_alike(counts, squares),
+            None => self.slots.of_stored(counts, squares),
         };
-        Condensed { counts, sorted, masses: self.filled(masses) }
+        Condensed {
+            tally: sorted.as_deref().map(tally_by_pairs),
+            masses: self.filled(masses),
+            squares: squares.map(|squares| self.filled(squares)),
+        }
     }
 
     /// By slot, the slot of a design of the same cells whose rows are fewer; none where it
@@ -127,32 +134,22 @@ impl Collapsed {
     }
 
     /// The counts of a design whose slots are `within` those of this one.
-    pub fn merge<'a>(&self, condensed: &Condensed<'a>, within: &[u32]) -> Condensed<'a> {
+    pub fn merge(&self, condensed: &Condensed, within: &[u32]) -> Condensed {
         let mut masses = vec![0.0; self.weights.len()];
         for (part, &slot) in condensed.masses.chunks_exact(LANES).zip(within) {
             let merged = &mut masses[slot as usize * LANES..][..LANES];
             merged.iter_mut().zip(part).for_each(|(sum, mass)| *sum += mass);
         }
-        Condensed { counts: condensed.counts, sorted: None, masses }
+        Condensed { tally: None, masses, squares: None }
     }
 
-    /// The squares of a gene's counts at the nodes.
-    pub fn squares(&self, condensed: &Condensed<'_>) -> Vec<f64> {
-        let GeneCounts { cells, counts } = condensed.counts;
-        self.filled(match &condensed.sorted {
-            Some(sorted) => self.slots.masses_of_sorted(sorted, true),
-            None => {
-                let squares: Vec<f64> = counts.iter().map(|y| y * y).collect();
-                self.masses_of_stored(GeneCounts { cells, counts: &squares })
-            }
-        })
-    }
-
-    fn masses_of_stored(&self, counts: GeneCounts<'_>) -> Vec<f64> {
-        match self.alike {
-            true => self.slots.masses_of_alike(counts.total()),
-            false => self.slots.masses(counts),
-        }
+    /// All where the first cell is.
+    fn of_alike(&self, counts: GeneCounts<'_>, squares: bool) -> Masses {
+        let of = |total: f64| {
+            self.slots.of_stored(GeneCounts { cells: &[0], counts: &[total] }, false).counts
+        };
+        let of_squares = || of(counts.counts.iter().map(|y| y * y).sum());
+        Masses { counts: of(counts.total()), squares: squares.then(of_squares) }
     }
 
     /// With nothing at the nodes that fill the last block.
@@ -163,12 +160,13 @@ impl Collapsed {
 }
 
 /// A gene's counts, at the nodes of a collapsed design.
-pub struct Condensed<'a> {
-    counts: GeneCounts<'a>,
-    /// Of all cells, where many have counts.
-    sorted: Option<Vec<f32>>,
+pub struct Condensed {
+    /// How often each count occurs, where that is known.
+    pub tally: Option<Tally>,
     /// A count's share in each node.
     pub masses: Vec<f64>,
+    /// That of its square, where asked for.
+    pub squares: Option<Vec<f64>>,
 }
 
 /// The number of each cell's row among the distinct rows of a matrix, and how many there
@@ -265,15 +263,18 @@ mod tests {
         };
         let all: Vec<u32> = (0..n as u32).collect();
         check(collapsed.weights(), &all, &vec![1.0; n]);
-        // Counts that single precision does not hold are not sorted.
+        // Counts that are not whole are not sorted.
         for (every, unit) in [(EVERY[0], 1.0), (EVERY[1], 1.0), (EVERY[0], 0.1)] {
             let cells: Vec<u32> = all.iter().copied().step_by(every).collect();
             let counts = counts(&cells, unit);
-            let condensed = collapsed.condense(GeneCounts { cells: &cells, counts: &counts });
-            assert_eq!(condensed.sorted.is_some(), every < DENSE && unit == 1.0);
+            let gene = GeneCounts { cells: &cells, counts: &counts };
+            let condensed = collapsed.condense(gene, true);
+            assert_eq!(condensed.tally.is_some(), every < DENSE && unit == 1.0);
             check(&condensed.masses, &cells, &counts);
             let squares: Vec<f64> = counts.iter().map(|y| y * y).collect();
-            check(&collapsed.squares(&condensed), &cells, &squares);
+            check(&condensed.squares.unwrap(), &cells, &squares);
+            let without = collapsed.condense(gene, false);
+            assert!(without.squares.is_none() && without.masses == condensed.masses);
         }
     }
 
@@ -287,7 +288,8 @@ mod tests {
             let cells: Vec<u32> = (0..n as u32).step_by(every).collect();
             let counts = counts(&cells, 1.0);
             let gene = GeneCounts { cells: &cells, counts: &counts };
-            let (merged, own) = (null.merge(&full.condense(gene), &within), null.condense(gene));
+            let (merged, own) =
+                (null.merge(&full.condense(gene, false), &within), null.condense(gene, false));
             let size: f64 = own.masses.iter().map(|mass| mass.abs()).sum();
             assert_eq!(merged.masses.len(), own.masses.len());
             for (merged, own) in merged.masses.iter().zip(&own.masses) {

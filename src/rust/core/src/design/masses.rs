@@ -1,14 +1,16 @@
 //! Sums over a gene's counts, at the nodes of a collapsed design.
 
-use super::BLOCK;
 use crate::simd::{Kernel, LANES, Vector, run};
 use crate::source::GeneCounts;
+use crate::special::tally::TWO_52;
 use std::f64::consts::PI;
 use std::ops::Range;
 
 /// A sum that is added to so often is added to a total: what rounding loses grows with the
 /// number of additions.
 const ADDITIONS: usize = 4096;
+/// Cells that are sorted together.
+const CHUNK: usize = 64;
 
 /// Where cells are: in slots, of which each has eight nodes.
 pub struct Slots {
@@ -48,8 +50,8 @@ impl Slots {
         Self { slots, places, order, sorted_places, groups, lagrange: Lagrange::new() }
     }
 
-    /// The counts of every cell, in order; none where single precision does not hold them.
-    pub fn sorted(&self, counts: GeneCounts<'_>) -> Option<Vec<f32>> {
+    /// The counts of every cell, in order; none where some are not whole, or too large.
+    pub fn sort(&self, counts: GeneCounts<'_>) -> Option<Vec<u16>> {
         run(Sort { slots: self, counts })
     }
 
@@ -68,19 +70,20 @@ impl Slots {
         Some(within)
     }
 
-    /// Masses of sorted counts, or of their squares: eight a slot.
-    pub fn masses_of_sorted(&self, sorted: &[f32], squared: bool) -> Vec<f64> {
-        run(Sorted { slots: self, counts: sorted, squared })
+    /// Of sorted counts, and of their squares if asked for.
+    pub fn of_sorted(&self, sorted: &[u16], squares: bool) -> Masses {
+        match squares {
+            true => run(Sorted::<true> { slots: self, counts: sorted }),
+            false => run(Sorted::<false> { slots: self, counts: sorted }),
+        }
     }
 
-    /// Masses of counts: eight a slot.
-    pub fn masses(&self, counts: GeneCounts<'_>) -> Vec<f64> {
-        run(Stored { slots: self, counts })
-    }
-
-    /// Of a total, all of it where the first cell is.
-    pub fn masses_of_alike(&self, total: f64) -> Vec<f64> {
-        self.masses(GeneCounts { cells: &[0], counts: &[total] })
+    /// Of counts, and of their squares if asked for.
+    pub fn of_stored(&self, counts: GeneCounts<'_>, squares: bool) -> Masses {
+        match squares {
+            true => run(Stored::<true> { slots: self, counts }),
+            false => run(Stored::<false> { slots: self, counts }),
+        }
     }
 
     pub fn cells(&self) -> usize {
@@ -95,6 +98,12 @@ impl Slots {
     pub fn bytes(&self) -> usize {
         16 * self.order.len() + 8 * self.sorted_places.len()
     }
+}
+
+/// At the nodes, eight a slot.
+pub struct Masses {
+    pub counts: Vec<f64>,
+    pub squares: Option<Vec<f64>>,
 }
 
 /// The Lagrange polynomials of eight Chebyshev nodes.
@@ -144,43 +153,62 @@ struct Sort<'a> {
 }
 
 impl Kernel for Sort<'_> {
-    type Output = Option<Vec<f32>>;
+    type Output = Option<Vec<u16>>;
 
     #[inline(always)]
-    fn run<V: Vector>(self) -> Option<Vec<f32>> {
+    fn run<V: Vector>(self) -> Option<Vec<u16>> {
         let order = &self.slots.order[..];
-        let mut room = vec![0.0; self.slots.sorted_places.len()];
+        let mut room = vec![0; self.slots.sorted_places.len()];
         let sorted = &mut room[..];
+        let mut exact = true;
         let GeneCounts { cells, counts } = self.counts;
-        for (cells, counts) in cells.chunks(BLOCK).zip(counts.chunks(BLOCK)) {
-            let mut singles = [0.0; BLOCK];
-            let mut exact = true;
-            for (single, &count) in singles.iter_mut().zip(counts) {
-                *single = count as f32;
-                exact &= f64::from(*single) == count;
+        for (cells, counts) in cells.chunks(CHUNK).zip(counts.chunks(CHUNK)) {
+            let mut shorts = [0; CHUNK];
+            for (short, &count) in shorts.iter_mut().zip(counts) {
+                // The low bits of the sum are the count.
+                *short = (count + TWO_52).to_bits() as u16;
+                exact &= f64::from(*short) == count;
             }
-            if !exact {
-                return None;
-            }
-            for (&cell, single) in cells.iter().zip(&singles) {
-                sorted[order[cell as usize] as usize] = *single;
+            // Neighbours' places are neighbours, and need not be looked up.
+            let first = cells[0] as usize;
+            match <&[u32; CHUNK]>::try_from(cells) {
+                Ok(cells) if cells[CHUNK - 1] as usize - first == CHUNK - 1 => {
+                    let order = &order[first..][..CHUNK];
+                    put(sorted, &shorts, |k| order[k]);
+                }
+                Ok(cells) => put(sorted, &shorts, |k| order[cells[k] as usize]),
+                Err(_) => {
+                    for (&cell, &short) in cells.iter().zip(&shorts) {
+                        sorted[order[cell as usize] as usize] = short;
+                    }
+                }
             }
         }
-        Some(room)
+        exact.then_some(room)
+    }
+}
+
+/// Eight by eight, for which the compiler writes no loop.
+#[inline(always)]
+fn put(sorted: &mut [u16], shorts: &[u16; CHUNK], place: impl Fn(usize) -> u32) {
+    for from in (0..CHUNK).step_by(LANES) {
+        for k in from..from + LANES {
+            sorted[place(k) as usize] = shorts[k];
+        }
     }
 }
 
 /// Count after count, each to the moments of its slot.
-struct Stored<'a> {
+struct Stored<'a, const SQUARES: bool> {
     slots: &'a Slots,
     counts: GeneCounts<'a>,
 }
 
-impl Kernel for Stored<'_> {
-    type Output = Vec<f64>;
+impl<const SQUARES: bool> Kernel for Stored<'_, SQUARES> {
+    type Output = Masses;
 
     #[inline(always)]
-    fn run<V: Vector>(self) -> Vec<f64> {
+    fn run<V: Vector>(self) -> Masses {
         let Slots { slots, places, groups, lagrange, .. } = self.slots;
         let (slots, places) = (&slots[..], &places[..]);
         // Powers of eight lanes, as products of those with a power of two in them.
@@ -190,9 +218,8 @@ impl Kernel for Stored<'_> {
         };
         let (first, second, fourth) = (has(1), has(2), has(4));
         let one = V::of(1.0);
-        let length = groups.len() * LANES;
-        let (mut totals, mut room) = (vec![0.0; length], vec![0.0; length]);
-        let sums = &mut room[..];
+        let mut moments = Moments::new(groups.len() * LANES);
+        let mut of_squares = Moments::new(if SQUARES { groups.len() * LANES } else { 0 });
         let parts = self.counts.cells.chunks(ADDITIONS).zip(self.counts.counts.chunks(ADDITIONS));
         for (cells, counts) in parts {
             for (&cell, &count) in cells.iter().zip(counts) {
@@ -201,54 +228,118 @@ impl Kernel for Stored<'_> {
                 let low = first.choose(x, one).times(second.choose(square, one));
                 let power = low.times(fourth.choose(square.times(square), one));
                 let slot = slots[cell as usize] as usize;
-                let sum = V::load(sums, slot);
-                power.times_plus(V::of(count), sum).store(sums, slot);
+                moments.add(slot, power, count);
+                if SQUARES {
+                    of_squares.add(slot, power, count * count);
+                }
             }
-            totals.iter_mut().zip(&mut *sums).for_each(|(total, sum)| {
-                *total += *sum;
-                *sum = 0.0;
-            });
+            moments.carry();
+            of_squares.carry();
         }
-        for moments in totals.chunks_exact_mut(LANES) {
+        let counts = moments.masses::<V>(lagrange);
+        Masses { counts, squares: SQUARES.then(|| of_squares.masses::<V>(lagrange)) }
+    }
+}
+
+/// Moments, slot by slot, to which counts are added one by one.
+struct Moments {
+    totals: Vec<f64>,
+    /// Those not yet in the totals.
+    sums: Vec<f64>,
+}
+
+impl Moments {
+    fn new(length: usize) -> Self {
+        Self { totals: vec![0.0; length], sums: vec![0.0; length] }
+    }
+
+    #[inline(always)]
+    fn add<V: Vector>(&mut self, slot: usize, powers: V, y: f64) {
+        let sum = V::load(&self.sums, slot);
+        powers.times_plus(V::of(y), sum).store(&mut self.sums, slot);
+    }
+
+    #[inline(always)]
+    fn carry(&mut self) {
+        self.totals.iter_mut().zip(&mut self.sums).for_each(|(total, sum)| {
+            *total += *sum;
+            *sum = 0.0;
+        });
+    }
+
+    #[inline(always)]
+    fn masses<V: Vector>(mut self, lagrange: &Lagrange) -> Vec<f64> {
+        for moments in self.totals.chunks_exact_mut(LANES) {
             lagrange.masses::<V>(std::array::from_fn(|degree| moments[degree])).store(moments, 0);
         }
-        totals
+        self.totals
     }
 }
 
 /// Slot after slot: moments of its cells' counts, which become masses at its end.
-struct Sorted<'a> {
+struct Sorted<'a, const SQUARES: bool> {
     slots: &'a Slots,
-    counts: &'a [f32],
-    squared: bool,
+    counts: &'a [u16],
 }
 
-impl Kernel for Sorted<'_> {
-    type Output = Vec<f64>;
+impl<const SQUARES: bool> Kernel for Sorted<'_, SQUARES> {
+    type Output = Masses;
 
     #[inline(always)]
-    fn run<V: Vector>(self) -> Vec<f64> {
+    fn run<V: Vector>(self) -> Masses {
         let Slots { sorted_places, groups, lagrange, .. } = self.slots;
-        let mut masses = vec![0.0; groups.len() * LANES];
+        let length = groups.len() * LANES;
+        let mut masses = vec![0.0; length];
+        let mut of_squares = vec![0.0; if SQUARES { length } else { 0 }];
         for (slot, groups) in groups.iter().enumerate() {
-            let mut mass = V::zero();
+            let (mut mass, mut of_square) = (V::zero(), V::zero());
             for first in groups.clone().step_by(ADDITIONS) {
-                let mut moments = [V::zero(); LANES];
+                let (mut moments, mut squares) = ([V::zero(); LANES], [V::zero(); LANES]);
                 for group in first..groups.end.min(first + ADDITIONS) {
                     let x = V::load(sorted_places, group);
-                    let y = V::widen(self.counts, group);
-                    let y = if self.squared { y.times(y) } else { y };
-                    let mut power = x;
-                    moments[0] = moments[0].plus(y);
-                    for moment in &mut moments[1..] {
-                        *moment = power.times_plus(y, *moment);
-                        power = power.times(x);
+                    let y = eight::<V>(self.counts, group);
+                    add_powers(&mut moments, x, y);
+                    if SQUARES {
+                        add_powers(&mut squares, x, y.times(y));
                     }
                 }
-                mass = mass.plus(lagrange.masses(moments.map(V::total)));
+                mass = mass.plus(lagrange.masses(totals(&moments)));
+                if SQUARES {
+                    of_square = of_square.plus(lagrange.masses(totals(&squares)));
+                }
             }
             mass.store(&mut masses, slot);
+            if SQUARES {
+                of_square.store(&mut of_squares, slot);
+            }
         }
-        masses
+        Masses { counts: masses, squares: SQUARES.then_some(of_squares) }
     }
+}
+
+/// Adds y, y x, y x², ...
+#[inline(always)]
+fn add_powers<V: Vector>(moments: &mut [V; LANES], x: V, y: V) {
+    let square = x.times(x);
+    let mut even = y;
+    for two in moments.chunks_exact_mut(2) {
+        two[0] = two[0].plus(even);
+        two[1] = even.times_plus(x, two[1]);
+        even = even.times(square);
+    }
+}
+
+/// By moment; `array::map()` would be a call.
+#[inline(always)]
+fn totals<V: Vector>(moments: &[V; LANES]) -> [f64; LANES] {
+    let mut totals = [0.0; LANES];
+    totals.iter_mut().zip(moments).for_each(|(total, moment)| *total = moment.total());
+    totals
+}
+
+/// The counts of a group.
+#[inline(always)]
+fn eight<V: Vector>(counts: &[u16], group: usize) -> V {
+    let eight: [u16; LANES] = counts[group * LANES..][..LANES].try_into().expect("eight counts");
+    V::load(&eight.map(f64::from), 0)
 }

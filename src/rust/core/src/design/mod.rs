@@ -56,7 +56,7 @@ pub struct NullDesign {
 
 impl NullDesign {
     /// A gene's counts at the nodes of this design, from those at the nodes of the full one.
-    pub fn condense<'a>(&self, full: &Condensed<'a>) -> Option<Condensed<'a>> {
+    pub fn condense(&self, full: &Condensed) -> Option<Condensed> {
         Some(self.design.collapsed()?.merge(full, self.within.as_ref()?))
     }
 }

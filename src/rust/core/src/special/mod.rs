@@ -4,7 +4,7 @@ mod gamma_ratio;
 mod legendre;
 mod rising;
 mod student;
-mod tally;
+pub mod tally;
 mod trigamma;
 
 pub use gamma_ratio::gamma_ratio;

@@ -28,21 +28,15 @@ pub struct RisingSums {
 impl CountHistogram {
     /// Of whole numbers; zeros do not count.
     pub fn new<T: Copy + Into<f64>>(counts: &[T]) -> Self {
-        Self::of(tally(counts))
+        Self::of(&tally(counts))
     }
 
-    /// None where some number is not whole.
-    pub fn of_whole(counts: &[f64]) -> Option<Self> {
-        let tally = tally(counts);
-        tally.whole.then(|| Self::of(tally))
-    }
-
-    fn of(Tally { small, large, .. }: Tally) -> Self {
+    pub fn of(Tally { small, large, .. }: &Tally) -> Self {
         let mut left = small.iter().sum::<usize>() + large.len();
         let large: Vec<(f64, f64)> =
             large.chunk_by(|a, b| a == b).map(|run| (run[0], run.len() as f64)).collect();
         let mut above = vec![];
-        for &cells in &small {
+        for &cells in small {
             left -= cells;
             if left == 0 {
                 break;

@@ -135,7 +135,7 @@ enum Found {
 
 impl<'a> Profile<'a> {
     fn new(job: &'a Job<'a>, prior: Option<Prior>, workspace: &'a mut Workspace) -> Self {
-        let histogram = CountHistogram::new(job.counts.counts);
+        let histogram = job.histogram();
         Self { job, histogram, prior, workspace, passes: 0 }
     }
 

@@ -16,7 +16,6 @@ use super::solve::inverse;
 use super::start::look_and_climb;
 use crate::design::Design;
 use crate::source::GeneCounts;
-use crate::special::CountHistogram;
 use crate::{Error, Monitor, Result};
 
 /// How a gene's fit ended.
@@ -98,7 +97,10 @@ pub fn fit_gene(
             return failed(Status::AllOne);
         }
     }
-    let job = Job::new(counts, design, options.max_iterations, monitor);
+    let job = match options.family {
+        Family::QuasiPoisson => Job::with_squares,
+        _ => Job::new,
+    }(counts, design, options.max_iterations, monitor);
     let mut fit = if options.family == Family::Gaussian && !counts.cells.is_empty() {
         gaussian(&job)
     } else {
@@ -225,7 +227,7 @@ fn binomial(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
 fn poisson(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
     let summit = poisson_summit(job, workspace)?;
     let mut fit = GeneFit::at_summit(&summit, job.design, 1.0);
-    let histogram = CountHistogram::new(job.counts.counts);
+    let histogram = job.histogram();
     fit.log_likelihood = summit.view.log_likelihood - histogram.log_factorials();
     fit.take_poisson_deviance(saturated_poisson_of(&histogram), &summit);
     Ok(fit)
@@ -235,7 +237,7 @@ fn quasi_poisson(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
     let summit = poisson_summit(job, workspace)?;
     let pearson = squared_residuals(job, &summit.point.coefficients);
     let mut fit = GeneFit::at_summit(&summit, job.design, pearson / job.freedom);
-    fit.take_poisson_deviance(saturated_poisson(job.counts), &summit);
+    fit.take_poisson_deviance(saturated_poisson(job.counts.counts, &job.tally()), &summit);
     Ok(fit)
 }
 

@@ -9,7 +9,10 @@ use super::pass::{Response, Workspace};
 use super::separation::{self, Limit};
 use crate::design::{Condensed, Design, NullDesign};
 use crate::source::GeneCounts;
+use crate::special::CountHistogram;
+use crate::special::tally::{Tally, tally};
 use crate::{Error, Monitor, Result};
+use std::borrow::Cow;
 
 /// Why an ascent does not end in a fit.
 pub(crate) enum Detour {
@@ -45,7 +48,7 @@ pub(crate) struct Job<'a> {
     pub(super) total: f64,
     pub(super) laid: Laid<'a>,
     /// The counts at the nodes of a collapsed design.
-    pub(super) condensed: Option<Condensed<'a>>,
+    pub(super) condensed: Option<Condensed>,
     pub(crate) monitor: &'a Monitor,
 }
 
@@ -56,14 +59,36 @@ impl<'a> Job<'a> {
         max_iterations: usize,
         monitor: &'a Monitor,
     ) -> Self {
-        let condensed = design.collapsed().map(|collapsed| collapsed.condense(counts));
-        Self::of_condensed(counts, design, condensed, counts.total(), max_iterations, monitor)
+        Self::condensing(counts, design, false, max_iterations, monitor)
+    }
+
+    /// The same, made ready for [`super::pearson::squared_residuals`].
+    pub(super) fn with_squares(
+        counts: GeneCounts<'a>,
+        design: &'a Design,
+        max_iterations: usize,
+        monitor: &'a Monitor,
+    ) -> Self {
+        Self::condensing(counts, design, true, max_iterations, monitor)
+    }
+
+    fn condensing(
+        counts: GeneCounts<'a>,
+        design: &'a Design,
+        squares: bool,
+        max_iterations: usize,
+        monitor: &'a Monitor,
+    ) -> Self {
+        let condensed = design.collapsed().map(|collapsed| collapsed.condense(counts, squares));
+        let tally = condensed.as_ref().and_then(|condensed| condensed.tally.as_ref());
+        let total = tally.map_or_else(|| counts.total(), Tally::total);
+        Self::of_condensed(counts, design, condensed, total, max_iterations, monitor)
     }
 
     fn of_condensed(
         counts: GeneCounts<'a>,
         design: &'a Design,
-        condensed: Option<Condensed<'a>>,
+        condensed: Option<Condensed>,
         total: f64,
         max_iterations: usize,
         monitor: &'a Monitor,
@@ -96,7 +121,8 @@ impl<'a> Job<'a> {
     where
         'a: 'b,
     {
-        let job = Job::new(counts, design, self.max_iterations, self.monitor);
+        let squares = self.condensed.as_ref().is_some_and(|of| of.squares.is_some());
+        let job = Job::condensing(counts, design, squares, self.max_iterations, self.monitor);
         Job { freedom: self.freedom, cells: Some(cells), ..job }
     }
 
@@ -188,6 +214,19 @@ impl<'a> Job<'a> {
         };
         let (reach, monitor) = (self.design.reach(), self.monitor);
         Likelihood { model, blocks, response, reach, workspace, monitor }
+    }
+
+    /// How often each count occurs.
+    pub(crate) fn tally(&self) -> Cow<'_, Tally> {
+        match &self.condensed {
+            Some(Condensed { tally: Some(tally), .. }) => Cow::Borrowed(tally),
+            _ => Cow::Owned(tally(self.counts.counts)),
+        }
+    }
+
+    /// The same, for sums over counts; these are whole numbers.
+    pub(crate) fn histogram(&self) -> CountHistogram {
+        CountHistogram::of(&self.tally())
     }
 
     pub(crate) fn mean(&self) -> f64 {

@@ -22,7 +22,7 @@ pub const ALPHAS: [f64; 4] = [0.03, 0.3, 3.0, 30.0];
 
 /// The maximum over coefficients and alpha >= 0.
 pub fn negative_binomial(job: &Job<'_>, workspace: &mut Workspace) -> Climbed<GeneFit> {
-    let histogram = CountHistogram::new(job.counts.counts);
+    let histogram = job.histogram();
     let coefficients = job.start((job.mean() / job.design.offset_moments().0).ln());
     let start = Point { coefficients, shape: moment_alpha(job, &histogram).ln() };
     let limit = (SMALL / job.mean()).ln();
@@ -51,7 +51,7 @@ pub fn negative_binomial_at(
     alpha: f64,
     workspace: &mut Workspace,
 ) -> Climbed<GeneFit> {
-    let histogram = CountHistogram::new(job.counts.counts);
+    let histogram = job.histogram();
     let coefficients = job.start((job.mean() / job.design.offset_moments().0).ln());
     let start = Point { coefficients, shape: 0.0 };
     // What is smaller has no reciprocal.

@@ -2,7 +2,7 @@
 
 use super::job::Job;
 use super::pass::Desk;
-use crate::design::{BLOCK, Blocks, Collapsed};
+use crate::design::{BLOCK, Blocks, Collapsed, Condensed};
 use crate::simd::{Kernel, LANES, Vector, exp_of, run};
 use crate::source::GeneCounts;
 
@@ -11,8 +11,7 @@ use crate::source::GeneCounts;
 pub fn squared_residuals(job: &Job<'_>, coefficients: &[f64]) -> f64 {
     let Job { design, counts, total, .. } = *job;
     match (design.collapsed(), &job.condensed) {
-        (Some(collapsed), Some(condensed)) => {
-            let squares = collapsed.squares(condensed);
+        (Some(collapsed), Some(Condensed { squares: Some(squares), .. })) => {
             run(OfNodes { collapsed, squares, coefficients }) - 2.0 * total
         }
         _ => run(OfCells { blocks: design.blocks(), counts, coefficients }),
@@ -53,7 +52,7 @@ impl Kernel for OfCells<'_> {
 /// The sum over all cells of mu + y² / mu.
 struct OfNodes<'a> {
     collapsed: &'a Collapsed,
-    squares: Vec<f64>,
+    squares: &'a [f64],
     coefficients: &'a [f64],
 }
 

@@ -3,14 +3,14 @@
 use crate::design::BLOCK;
 use crate::design::products::sum;
 use crate::simd::{Kernel, Vector, log1p_and_inverse, run};
-use crate::source::GeneCounts;
 use crate::special::CountHistogram;
+use crate::special::tally::Tally;
 
 /// The sum over counts of y log(y) - y.
-pub fn saturated_poisson(counts: GeneCounts<'_>) -> f64 {
-    match CountHistogram::of_whole(counts.counts) {
-        Some(histogram) => saturated_poisson_of(&histogram),
-        None => run(Saturated(counts.counts)),
+pub fn saturated_poisson(counts: &[f64], tally: &Tally) -> f64 {
+    match tally.whole {
+        true => saturated_poisson_of(&CountHistogram::of(tally)),
+        false => run(Saturated(counts)),
     }
 }
 
@@ -44,6 +44,7 @@ impl Kernel for Saturated<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::special::tally::tally;
 
     #[test]
     fn it_is_the_sum_of_its_terms() {
@@ -51,7 +52,7 @@ mod tests {
         let whole = [1.0, 2.0, 2.0, 512.0, 17.0, 123_456.0, 1e9];
         for counts in [any, whole] {
             let want: f64 = counts.iter().map(|y: &f64| y * y.ln() - y).sum();
-            let got = saturated_poisson(GeneCounts { cells: &[0; 7], counts: &counts });
+            let got = saturated_poisson(&counts, &tally(&counts));
             assert!((got / want - 1.0).abs() < 1e-15);
         }
     }

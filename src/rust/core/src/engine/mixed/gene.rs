@@ -12,7 +12,6 @@ use crate::engine::glm::{
     eigen, moment_alpha,
 };
 use crate::source::GeneCounts;
-use crate::special::CountHistogram;
 use crate::{Monitor, Result};
 use std::cell::RefCell;
 
@@ -78,7 +77,7 @@ fn mixed(
     workspace: &mut Workspace,
 ) -> Climbed<(GeneFit, Variances)> {
     let (design, monitor) = (job.design, job.monitor);
-    let histogram = CountHistogram::new(job.counts.counts);
+    let histogram = job.histogram();
     let start = job.start((job.mean() / design.offset_moments().0).ln());
     let start = Point { coefficients: start, shape: 0.0 };
     // Without random effects it is seen whether there is an optimum.
