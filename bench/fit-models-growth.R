@@ -106,7 +106,8 @@ discrete_designs <- function() {
     say("  ", signif(1e3 * taken$seconds / nrow(screen), 3), " ms a gene, of the engine ",
         signif(1e3 * engine(taken), 3))
   }
-  report_bar("times as fast, of the engine", engine(dense) / engine(discrete), ">", 10)
+  say("  times as fast, reading included: ", signif(engine(dense) / engine(discrete), 3),
+      " (fits alone, for which there is a bar: make bench-core)")
 }
 
 threads <- function() {

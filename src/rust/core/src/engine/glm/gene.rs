@@ -97,10 +97,8 @@ pub fn fit_gene(
             return failed(Status::AllOne);
         }
     }
-    let job = match options.family {
-        Family::QuasiPoisson => Job::with_squares,
-        _ => Job::new,
-    }(counts, design, options.max_iterations, monitor);
+    let squares = options.family == Family::QuasiPoisson;
+    let job = Job::with_squares(counts, design, squares, options.max_iterations, monitor);
     let mut fit = if options.family == Family::Gaussian && !counts.cells.is_empty() {
         gaussian(&job)
     } else {

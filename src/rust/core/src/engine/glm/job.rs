@@ -59,20 +59,11 @@ impl<'a> Job<'a> {
         max_iterations: usize,
         monitor: &'a Monitor,
     ) -> Self {
-        Self::condensing(counts, design, false, max_iterations, monitor)
+        Self::with_squares(counts, design, false, max_iterations, monitor)
     }
 
-    /// The same, made ready for [`super::pearson::squared_residuals`].
+    /// The same, with `squares` for [`super::pearson::squared_residuals`].
     pub(super) fn with_squares(
-        counts: GeneCounts<'a>,
-        design: &'a Design,
-        max_iterations: usize,
-        monitor: &'a Monitor,
-    ) -> Self {
-        Self::condensing(counts, design, true, max_iterations, monitor)
-    }
-
-    fn condensing(
         counts: GeneCounts<'a>,
         design: &'a Design,
         squares: bool,
@@ -122,7 +113,7 @@ impl<'a> Job<'a> {
         'a: 'b,
     {
         let squares = self.condensed.as_ref().is_some_and(|of| of.squares.is_some());
-        let job = Job::condensing(counts, design, squares, self.max_iterations, self.monitor);
+        let job = Job::with_squares(counts, design, squares, self.max_iterations, self.monitor);
         Job { freedom: self.freedom, cells: Some(cells), ..job }
     }
 
