@@ -8,8 +8,8 @@ use scoria_core::source::frame::{
     CellColumns, Column, Frame, is_10x, list_h5ad, read_10x, read_frame, read_matrix, read_names,
 };
 use scoria_core::source::{
-    Axis, Container, Csc, Features, Scratch, Source, create_stage, find_mtx, gene_blocks, read_mtx,
-    rehearse, stage_cells, transpose,
+    Axis, Container, Csc, Features, Scratch, Source, Watched, create_stage, find_mtx, gene_blocks,
+    read_mtx, rehearse, stage_cells, transpose,
 };
 use scoria_core::{Error, Monitor, Result, pool};
 use std::path::Path;
@@ -195,7 +195,9 @@ fn rust_collect_genes(counts: Robj) -> Robj {
         let held = Held::of(&counts)?;
         let opened = held.counts()?.open()?;
         let pool = pool(1)?;
+        let monitor = Monitor::new();
         let collect = |source: &dyn Source| {
+            let source = &Watched::new(source, &monitor);
             let (mut starts, mut cells, mut values) = (vec![0], vec![], vec![]);
             for block in gene_blocks(source, usize::MAX)? {
                 let block = block?;
@@ -208,8 +210,7 @@ fn rust_collect_genes(counts: Robj) -> Robj {
             }
             Ok((starts, cells, values))
         };
-        let (starts, cells, values) =
-            listen(None, &Monitor::new(), || opened.with(&pool, collect))?;
+        let (starts, cells, values) = listen(None, &monitor, || opened.with(&pool, collect))?;
         Ok(list!(p = starts, i = cells, x = values))
     })
 }

@@ -7,7 +7,7 @@ use extendr_api::prelude::*;
 use scoria_core::design::{Design, sketch};
 use scoria_core::engine::glm::{Family, Options, fit_genes};
 use scoria_core::result::GlmTable;
-use scoria_core::source::{Source, summarise};
+use scoria_core::source::{Source, Watched, summarise};
 use scoria_core::{Monitor, Result, pool};
 
 /// @noRd
@@ -53,7 +53,9 @@ fn rust_summarise(counts: Robj, threads: i32) -> Robj {
         let pool = pool(threads as usize)?;
         let held = Held::of(&counts)?;
         let opened = held.counts()?.open()?;
-        let summary = listen(None, &Monitor::new(), || opened.with(&pool, summarise))?;
+        let monitor = Monitor::new();
+        let watched = |source: &dyn Source| summarise(&Watched::new(source, &monitor));
+        let summary = listen(None, &monitor, || opened.with(&pool, watched))?;
         Ok(list!(
             cells_expressing = summary.cells_expressing,
             genes_expressed = summary.genes_expressed,

@@ -18,6 +18,7 @@ mod selected;
 mod simulate;
 mod stage;
 mod tenx;
+mod watched;
 
 pub use blocks::{GeneBlock, GeneCounts, capacity, gene_blocks};
 pub(crate) use blocks::{count_stored, shares, span};
@@ -36,6 +37,7 @@ pub use selected::Selected;
 pub use simulate::{SimulatedCounts, Simulation, simulate_counts};
 pub use stage::{GROUP, create_stage, stage_cells};
 pub use tenx::open_10x;
+pub use watched::Watched;
 
 use crate::Result;
 use std::ops::Range;

@@ -28,7 +28,7 @@ pub use trend::{Trend, fit_trend};
 use crate::design::Design;
 use crate::engine::glm::{self, GeneFit, Workspace, fit_gene_at};
 use crate::result::DispersionTable;
-use crate::source::{CountKind, GeneCounts, Source, capacity, check_counts, gene_blocks};
+use crate::source::{CountKind, GeneCounts, Source, Watched, capacity, check_counts, gene_blocks};
 use crate::{Error, Monitor, Result};
 
 /// Gene-wise dispersions below this tell nothing of the trend, nor of the spread
@@ -59,6 +59,7 @@ pub fn estimate_dispersions(
         return Err(Error::Shape { what, found: cells, expected: rank + 1 });
     }
     let capacity = capacity(design.bytes(), memory_limit)?;
+    let counts = &Watched::new(counts, monitor);
     check_counts(counts, CountKind::Whole)?;
     let own = each_gene(counts, capacity, monitor, |_, gene, workspace| {
         let fit = gene_wise(gene, design, workspace, monitor)?;

@@ -52,7 +52,7 @@ pub(crate) use solve::{eigen, inner, inverse, solve};
 
 use crate::design::Design;
 use crate::result::GlmTable;
-use crate::source::{Source, capacity, check_counts, gene_blocks};
+use crate::source::{Source, Watched, capacity, check_counts, gene_blocks};
 use crate::{Error, Monitor, Result};
 
 /// Fits every gene of a genes x cells matrix, with the threads of the current
@@ -93,6 +93,7 @@ pub fn fit_genes(
     }
     let mut table = GlmTable::with_capacity(rank, counts.genes());
     let capacity = capacity(design.bytes() + GlmTable::bytes(rank, counts.genes()), memory_limit)?;
+    let counts = &Watched::new(counts, monitor);
     check_counts(counts, options.family.counts())?;
     for block in gene_blocks(counts, capacity)? {
         let block = block?;

@@ -26,7 +26,7 @@ pub use gene::{MixedFit, fit_mixed_gene};
 use crate::design::Design;
 use crate::engine::glm::Workspace;
 use crate::result::MixedTable;
-use crate::source::{CountKind, Source, capacity, check_counts, gene_blocks};
+use crate::source::{CountKind, Source, Watched, capacity, check_counts, gene_blocks};
 use crate::{Error, Monitor, Result};
 use rayon::prelude::*;
 
@@ -67,6 +67,7 @@ pub fn fit_mixed_genes(
     let fixed = design.bytes() + effects.bytes(rank);
     let results = MixedTable::bytes(rank, parameters, counts.genes());
     let capacity = capacity(fixed + results, memory_limit)?;
+    let counts = &Watched::new(counts, monitor);
     check_counts(counts, CountKind::Whole)?;
     for block in gene_blocks(counts, capacity)? {
         let block = block?;

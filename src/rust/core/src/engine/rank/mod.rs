@@ -51,7 +51,7 @@ pub use groups::{Against, Groups, NO_GROUP};
 pub use options::{Exact, Filter, Mean, Method, Normalise, Options, Scale};
 
 use crate::result::GroupTable;
-use crate::source::Source;
+use crate::source::{Source, Watched};
 use crate::{Error, Monitor, Result};
 use comparison::Comparison;
 use measure::Measure;
@@ -89,7 +89,7 @@ pub fn test_groups(
     let comparison = Comparison::new(groups, options)?;
     let measure = Measure::of(options);
     let job = Job {
-        source,
+        source: &Watched::new(source, monitor),
         groups,
         options,
         measure,

@@ -31,7 +31,7 @@ pub use options::{Dispersion, Family, Options, Reference, Resampling, StdErr, Te
 
 use crate::engine::dispersion::estimate_dispersions;
 use crate::result::{GeneColumns, PairColumns, ScreenBlock, ScreenSink};
-use crate::source::{CountKind, Selected, Source, capacity, check_counts, gene_blocks};
+use crate::source::{CountKind, Selected, Source, Watched, capacity, check_counts, gene_blocks};
 use crate::{Error, Monitor, Result};
 use gene::{GeneFitter, GeneRow, Room, fit_row};
 use pair::PairFit;
@@ -96,6 +96,7 @@ pub fn fit_screen(
         Family::QuasiPoisson => CountKind::NonNegative,
         _ => CountKind::Whole,
     };
+    let counts = &Watched::new(counts, monitor);
     check_counts(counts, kind)?;
     let fitted = match pairs {
         Pairs::All => counts.genes() * all,

@@ -6,7 +6,7 @@ use super::{Centre, Prior, Shrunken};
 use crate::engine::glm::{self, Status, Workspace, fit_gene};
 use crate::engine::screen::Comparison;
 use crate::engine::screen::profile::{AscentRoom, GeneProfile};
-use crate::source::{CountKind, GeneCounts, Source, capacity, check_counts, gene_blocks};
+use crate::source::{CountKind, GeneCounts, Source, Watched, capacity, check_counts, gene_blocks};
 use crate::{Error, Monitor, Result};
 use rayon::prelude::*;
 
@@ -57,6 +57,7 @@ pub fn shrink_counts(
         return Err(Error::Shape { what: "cells", found: counts.cells(), expected: cells });
     }
     check_pairs(&pairs, counts.genes(), comparison, options)?;
+    let counts = &Watched::new(counts, monitor);
     check_counts(counts, CountKind::Whole)?;
     let threads = rayon::current_num_threads();
     let fixed = comparison.bytes() + threads * 24 * cells + 24 * pairs.perturbations.len();

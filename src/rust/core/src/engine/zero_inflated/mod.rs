@@ -29,7 +29,7 @@ pub use parts::Model;
 
 use crate::design::Design;
 use crate::result::ZeroInflatedTable;
-use crate::source::{CountKind, Source, capacity, check_counts, gene_blocks};
+use crate::source::{CountKind, Source, Watched, capacity, check_counts, gene_blocks};
 use crate::{Error, Monitor, Result};
 use rayon::prelude::*;
 
@@ -81,6 +81,7 @@ pub fn fit_zero_inflated_genes(
     let designs = count.bytes() + zero.bytes();
     let fixed = designs * (1 + rayon::current_num_threads());
     let capacity = capacity(fixed + ZeroInflatedTable::bytes(parameters, genes), memory_limit)?;
+    let counts = &Watched::new(counts, monitor);
     check_counts(counts, CountKind::Whole)?;
     let model = Model::new(count, zero);
     for block in gene_blocks(counts, capacity)? {
