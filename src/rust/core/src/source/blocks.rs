@@ -70,7 +70,7 @@ pub fn gene_blocks<'a>(
     source: &'a dyn Source,
     capacity: usize,
 ) -> Result<impl Iterator<Item = Result<GeneBlock>> + 'a> {
-    let expressed = count_stored(source, || Ok(()))?.by_gene;
+    let expressed = count_stored(source)?.by_gene;
     let mut next = 0;
     Ok(std::iter::from_fn(move || {
         let genes = span(&expressed, next, capacity);
@@ -143,14 +143,10 @@ pub(crate) struct Stored {
     pub single: bool,
 }
 
-/// Looks at all of them, with the threads of the current pool; `check` may end it.
-pub(crate) fn count_stored(
-    source: &dyn Source,
-    check: impl Fn() -> Result<()> + Sync,
-) -> Result<Stored> {
+/// Looks at all of them, with the threads of the current pool.
+pub(crate) fn count_stored(source: &dyn Source) -> Result<Stored> {
     let genes = source.genes();
     let count = |(mut stored, mut room): (Stored, Room), range: Range<usize>| {
-        check()?;
         let entries = source.read(range.clone(), &mut room)?;
         stored.single &= run(All { values: entries.values(), fits: is_single });
         for k in 0..entries.len() {

@@ -44,7 +44,7 @@ pub(super) fn compare_numbers(job: &Job, table: &mut GroupTable) -> Result<()> {
         let bytes = budget.for_pass(HELD * cells + sorting)? - sorting;
         let as_given = matches!(job.options.normalise, Normalise::Nothing);
         if job.source.axis() == Axis::Cells && as_given {
-            let stored = count_stored(job.source, || job.monitor.check())?;
+            let stored = count_stored(job.source)?;
             if stored.single {
                 compare_packed(job, table, &stored.by_gene, bytes / PACKED, &check)?;
                 return check.logarithms();

@@ -3,7 +3,7 @@ use super::draft::Draft;
 use super::layout::{Layout, Width};
 use super::place::{Batch, Placing, passes};
 use crate::source::blocks::count_stored;
-use crate::source::{Piece, Source, for_each_piece};
+use crate::source::{Piece, Source, Watched, for_each_piece};
 use crate::{Error, Monitor, Result};
 use std::ops::Range;
 use std::path::Path;
@@ -27,17 +27,15 @@ pub fn transpose(
     memory: usize,
     monitor: &Monitor,
 ) -> Result<Scratch> {
-    let stored = count_stored(source, || monitor.check())?;
+    let source = &Watched::new(source, monitor);
+    let stored = count_stored(source)?;
     let width = if stored.single { Width::Single } else { Width::Double };
     let layout = Layout::new(&stored.by_gene, source.cells(), width, key)?;
     let passes = passes(&layout, memory)?;
     let draft = Draft::create(path, key, layout)?;
     for genes in passes {
         let mut placing = Placing::new(&draft, genes, memory);
-        for_each_piece(source, |piece| {
-            monitor.check()?;
-            placing.place(piece)
-        })?;
+        for_each_piece(source, |piece| placing.place(piece))?;
         if !placing.finish()?.is_empty() {
             return Err(Error::Sparse("the cells of a gene do not increase"));
         }
